@@ -1,0 +1,109 @@
+"""An alert: one thing a monitoring system says is wrong, normalised; and which of two reports of it counts.
+
+An alert is identified by its integration and fingerprint. What is remembered of it between reports is its
+`AlertRow`. Reports arrive repeated, reordered and late; `supersedes` decides which one is the latest word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.severity import Severity
+
+SOURCE_TIME_WINDOW = timedelta(seconds=60)
+
+
+class AlertStatus(StrEnum):
+    """What a source says of an alert."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One normalised alert of a webhook.
+
+    `source_time` is startsAt when firing, endsAt when resolved, else the source's own stamp, else None (the
+    receipt's time counts then). Text fields are untrusted and may hold personal data: they never enter an event.
+    """
+
+    fingerprint: str
+    status: AlertStatus
+    severity: Severity
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    source_time: datetime | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    summary: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where and when a report reached us: what orders it and what an auditor follows.
+
+    `pointer` names the record it was read from, e.g. `default/alerts/7@1042` (cluster, topic, partition, offset).
+    """
+
+    id: str
+    integration: str
+    received_at: datetime
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """What is remembered of an alert: its latest word, and where it belongs. `rev` guards every change."""
+
+    id: str
+    integration: str
+    fingerprint: str
+    status: AlertStatus
+    severity: Severity
+    rev: int
+    source_time: datetime
+    received_at: datetime
+    receipt: str
+    first_seen: datetime
+    last_seen: datetime
+    count: int
+    group: str | None = None
+    episode: int = 0
+    incident: str | None = None
+    payload: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriorAlert:
+    """The alert's row as a status-changing event found it; None in the event when there was no row."""
+
+    rev: int
+    status: AlertStatus
+    source_time: datetime
+    received_at: datetime
+    receipt: str
+    group: str | None
+    episode: int
+
+    @classmethod
+    def of(cls, row: AlertRow | None) -> "PriorAlert | None":
+        """The part of `row` that decided something."""
+        if row is None:
+            return None
+        return cls(row.rev, row.status, row.source_time, row.received_at, row.receipt, row.group, row.episode)
+
+
+def supersedes(source_time: datetime, receipt: Receipt, row: AlertRow) -> bool:
+    """Whether a report is a later word than what `row` remembers.
+
+    Source time orders only receipts within 60 s of each other (clocks of sources drift and repeats carry old
+    stamps); beyond that the later receipt wins. The same receipt delivered again is never a later word.
+    """
+    if receipt.id == row.receipt:
+        return source_time > row.source_time
+    if abs(receipt.received_at - row.received_at) > SOURCE_TIME_WINDOW:
+        return receipt.received_at > row.received_at
+    return (source_time, receipt.received_at, receipt.id) > (row.source_time, row.received_at, row.receipt)

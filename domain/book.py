@@ -1,0 +1,195 @@
+"""The book a decision is made in: the states it may look at, and everything it writes.
+
+A book is opened on states that were loaded together, takes any number of decisions one after the other (each sees
+what the ones before it wrote), and is then saved in one transaction. Nothing in it does I/O. The save succeeds
+only if every stream, row and deadline that was looked at is still as it was; otherwise all is decided again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+
+from domain.alerts import AlertRow
+from domain.config import Config
+from domain.decision import RULES_VERSION, Cause, Decision, PayloadRef, seal
+from domain.events import Event, State, evolve, initial
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A stream as it stands: its state, its version (0: no events), the hash of its last event, its last time."""
+
+    state: State
+    version: int = 0
+    tip: bytes = b""
+    last_at: datetime | None = None
+
+    @classmethod
+    def absent(cls, stream: str) -> "Loaded":
+        """A stream that has no events yet."""
+        return cls(initial(stream))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event to be saved, and why it was decided."""
+
+    stream: str
+    version: int
+    event: Event
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline: `kind` names its handler, `key` what it is for. `rev` guards it: a put or drop must meet it."""
+
+    kind: str
+    key: str
+    at: datetime
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """What is to be said to whom: the write-side row that pagers claim. `at` is the earliest time."""
+
+    id: str
+    escalation: str
+    incident: str
+    user: str
+    method: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPage:
+    """A page that is not yet said: `claimed` when a pager already hands it to a channel."""
+
+    id: str
+    claimed: bool
+
+
+@dataclass(slots=True)
+class Book:
+    """States in, decisions out.
+
+    Parameters:
+        org: the organisation, part of every derived identifier.
+        config: the configuration that decides; its revision is part of every decision.
+        streams: the loaded streams, keyed by stream id; absent ones as `Loaded.absent`.
+        alerts: the loaded alert rows, keyed by alert id.
+        pending: pages queued or claimed, keyed by escalation; the streams of the queued ones are loaded too.
+        numbers: incident numbers, taken one by one.
+        tz_version: version of the time zone data that deadlines are computed with.
+    """
+
+    org: str
+    config: Config
+    streams: dict[str, Loaded]
+    alerts: dict[str, AlertRow] = field(default_factory=dict)
+    pending: Mapping[str, tuple[PendingPage, ...]] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: iter(()))
+    tz_version: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    changed_alerts: dict[str, AlertRow] = field(default_factory=dict)
+    alert_revs: dict[str, int] = field(default_factory=dict)
+    due_put: dict[tuple[str, str], Due] = field(default_factory=dict)
+    due_dropped: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    pages_put: list[PageRow] = field(default_factory=list)
+    pages_cancelled: list[str] = field(default_factory=list)
+    payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    _base: dict[str, int] = field(default_factory=dict)
+    _decision: Decision | None = None
+    _reads: dict[str, int] = field(default_factory=dict)
+    _mark: int = 0
+
+    def begin(self, cause: Cause, at: datetime, involved: Iterable[str] = ()) -> datetime:
+        """Start a decision at `at`, or at the last time of an `involved` stream if that is later; returns that time.
+
+        Streams never run backwards, and the time does not depend on what else is in the batch.
+        """
+        self.end()
+        times = [loaded.last_at for s in involved if (loaded := self.streams.get(s)) and loaded.last_at]
+        now = max([at, *times])
+        self._decision = Decision(now, cause, self.config.revision, RULES_VERSION, self.tz_version)
+        return now
+
+    def end(self) -> None:
+        """Close the current decision: its events get the list of what it read."""
+        if self._decision is None:
+            return
+        written = {entry.stream for entry in self.entries[self._mark :]}
+        reads = tuple(sorted((s, v) for s, v in self._reads.items() if s not in written))
+        decision = replace(self._decision, reads=reads)
+        self.entries[self._mark :] = [replace(entry, decision=decision) for entry in self.entries[self._mark :]]
+        self._decision, self._mark = None, len(self.entries)
+        self._reads.clear()
+
+    def read(self, stream: str, expected: type[S]) -> S:
+        """The state of a stream as this book has it. Raises KeyError when it was neither loaded nor created here."""
+        loaded = self.streams[stream]
+        self._reads.setdefault(stream, loaded.version)
+        self._base.setdefault(stream, loaded.version)
+        if not isinstance(loaded.state, expected):
+            raise TypeError(f"{stream} is not a {expected.__name__}")
+        return loaded.state
+
+    def write(self, stream: str, *events: Event) -> None:
+        """Append events to a stream; one that was not loaded is taken to be new (the save refuses if it is not)."""
+        if self._decision is None:
+            raise RuntimeError("write outside a decision")
+        for event in events:
+            loaded = self.streams.get(stream) or Loaded.absent(stream)
+            self._base.setdefault(stream, loaded.version)
+            now = self._decision.decided_at
+            state = evolve(stream, loaded.state, event)
+            self.streams[stream] = Loaded(state, loaded.version + 1, loaded.tip, now)
+            self.entries.append(Entry(stream, loaded.version + 1, event, self._decision))
+
+    def next_number(self) -> int:
+        """The next incident number."""
+        return next(self.numbers)
+
+    def put_alert(self, row: AlertRow) -> None:
+        """Remember an alert, with its `rev` raised by one; the save refuses unless the row is as it was loaded."""
+        before = self.alerts.get(row.id)
+        self.alert_revs.setdefault(row.id, before.rev if before else 0)
+        self.alerts[row.id] = self.changed_alerts[row.id] = replace(row, rev=(before.rev if before else 0) + 1)
+
+    def put_due(self, due: Due) -> None:
+        """Set a deadline (`due.rev` is the one it replaces, 0 for a new one)."""
+        self.due_put[due.kind, due.key] = due
+        self.due_dropped.pop((due.kind, due.key), None)
+
+    def drop_due(self, kind: str, key: str, rev: int | None = None) -> None:
+        """Delete a deadline; with `rev`, only that one (a pager deletes just what it claimed)."""
+        self.due_put.pop((kind, key), None)
+        self.due_dropped[kind, key] = rev
+
+    def put_page(self, row: PageRow) -> None:
+        """Queue a page."""
+        self.pages_put.append(row)
+
+    def cancel_page(self, page: str) -> None:
+        """Cancel a queued page: the save refuses if a pager has claimed it meanwhile."""
+        self.pages_cancelled.append(page)
+
+    def put_payload(self, ref: str, salt: bytes, body: bytes) -> PayloadRef:
+        """Keep erasable text under `ref`; returns what an event may hold of it."""
+        self.payloads[ref] = (salt, body)
+        return seal(ref, salt, body)
+
+    @property
+    def reads(self) -> Mapping[str, int]:
+        """Streams that were looked at and not written, with the version they had."""
+        written = {entry.stream for entry in self.entries}
+        return {stream: version for stream, version in self._base.items() if stream not in written}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to save."""
+        return not (self.entries or self.changed_alerts or self.due_put or self.due_dropped or self.pages_cancelled)

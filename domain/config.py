@@ -1,0 +1,169 @@
+"""What an organisation configures: who its people are, what they own, how they are reached, what goes where.
+
+Every object is one stream in the store, each change an event with its author. `Config` is all of them at one
+revision (the position of the last configuration event), compiled for lookups.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class ContactMethod:
+    """One way to reach a person: a channel name (`email`) and an address there."""
+
+    channel: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who can be paged. Name and contact methods are personal data: kept beside the events, erasable."""
+
+    id: str
+    name: str = ""
+    contacts: tuple[ContactMethod, ...] = ()
+    kind: Literal["user"] = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user's role in a team, e.g. `primary`, `lead`."""
+
+    user: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """People who own services."""
+
+    id: str
+    members: tuple[Member, ...] = ()
+    kind: Literal["team"] = "team"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Something that alerts are about; owned by a team, paged by an escalation policy."""
+
+    id: str
+    team: str
+    policy: str
+    kind: Literal["service"] = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a step reaches: one user, or everyone who has a role in a team."""
+
+    user: str | None = None
+    team: str | None = None
+    role: str | None = None
+
+    def __str__(self) -> str:
+        return f"user:{self.user}" if self.user else f"team:{self.team}/{self.role}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an escalation policy.
+
+    `escalate_after`: seconds to wait for an acknowledgement, after this step's people were paged, before the
+    next step runs.
+    """
+
+    targets: tuple[Target, ...]
+    escalate_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An escalation policy: steps in order, the whole list `loops` times (1 = once through)."""
+
+    id: str
+    steps: tuple[Step, ...]
+    loops: int = 1
+    kind: Literal["policy"] = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """A monitoring system that may post alerts.
+
+    `source` names the format it speaks (`alertmanager`), `token_hashes` the sha256 (hex) of each bearer token it
+    may present, `shards` over how many partitions its alerts spread.
+    """
+
+    id: str
+    source: str
+    token_hashes: tuple[str, ...] = ()
+    shards: int = 1
+    kind: Literal["integration"] = "integration"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key for the API: `role` is viewer, responder or admin; `hash` the sha256 (hex) of the key.
+
+    `user` is the person that acts with it, when it belongs to one.
+    """
+
+    id: str
+    role: Literal["viewer", "responder", "admin"]
+    hash: str
+    user: str | None = None
+    kind: Literal["api_key"] = "api_key"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTree:
+    """The routing tree, one object: its root matches everything."""
+
+    root: Route
+    id: str = "default"
+    kind: Literal["route_tree"] = "route_tree"
+
+
+ConfigObject = User | Team | Service | Policy | Integration | ApiKey | RouteTree
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All configuration at one revision. `objects` is keyed by (kind, id)."""
+
+    revision: int = 0
+    users: Mapping[str, User] = field(default_factory=dict)
+    teams: Mapping[str, Team] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    integrations: Mapping[str, Integration] = field(default_factory=dict)
+    api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
+    root: Route | None = None
+
+    @classmethod
+    def of(cls, revision: int, objects: Mapping[tuple[str, str], ConfigObject]) -> "Config":
+        """Compile `objects`, keyed by (kind, id), as they stood at `revision`."""
+        values = objects.values()
+        tree = objects.get(("route_tree", "default"))
+        return cls(
+            revision=revision,
+            users={o.id: o for o in values if isinstance(o, User)},
+            teams={o.id: o for o in values if isinstance(o, Team)},
+            services={o.id: o for o in values if isinstance(o, Service)},
+            policies={o.id: o for o in values if isinstance(o, Policy)},
+            integrations={o.id: o for o in values if isinstance(o, Integration)},
+            api_keys={o.id: o for o in values if isinstance(o, ApiKey)},
+            root=tree.root if isinstance(tree, RouteTree) else None,
+        )
+
+    def people(self, target: Target) -> tuple[str, ...]:
+        """The ids of the users that `target` reaches now, in a stable order; unknown names reach nobody."""
+        if target.user:
+            return (target.user,) if target.user in self.users else ()
+        team = self.teams.get(target.team or "")
+        members = team.members if team else ()
+        return tuple(m.user for m in members if m.role == target.role and m.user in self.users)

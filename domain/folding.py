@@ -1,0 +1,271 @@
+"""The fold: one reported alert becomes a change of its group, its incident and its escalation.
+
+alert -> supersedes what we remember? -> group -> (episode) -> incident -> escalation. A repeat that changes nothing
+writes no event. Routing runs at fire and re-fire only: an alert stays in its group until it resolves.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+from domain import groups, ids, incidents, routing, stepping
+from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, supersedes
+from domain.book import Book
+from domain.config import Config
+from domain.decision import Actor, Cause, PayloadRef
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One alert of a receipt, as it came off the `alerts` topic or the inbox.
+
+    `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait.
+    """
+
+    alert: Alert
+    index: int
+    receipt: Receipt
+    salt: bytes = b""
+    hold: datetime | None = None
+
+
+def route_of(config: Config, alert: Alert) -> routing.Routing:
+    """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
+    if config.root is None:
+        raise ValueError("no routing tree is configured")
+    owners = {s.id: routing.Ownership(s.team, s.policy) for s in config.services.values()}
+    return routing.route(config.root, alert.labels, owners)
+
+
+def groups_involved(
+    org: str, config: Config, reports: Iterable[Report], rows: Mapping[str, AlertRow]
+) -> frozenset[str]:
+    """The group streams that folding `reports` may look at: load these, then what `incidents_involved` says."""
+    streams: set[str] = set()
+    for report in reports:
+        row = rows.get(alert_id_of(org, report))
+        if row and row.group:
+            streams.add(row.group)
+        if report.alert.status is AlertStatus.FIRING:
+            streams.add(ids.group_stream(org, route_of(config, report.alert).group_key))
+    return frozenset(streams)
+
+
+def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[AlertRow]) -> frozenset[str]:
+    """The incident streams that folding may look at, given the groups and the rows of its alerts."""
+    latest = {group.incident for group in found}
+    return frozenset(stream for stream in latest | {row.incident for row in rows} if stream)
+
+
+def alert_id_of(org: str, report: Report) -> str:
+    """The identity of a report's alert."""
+    return ids.alert_id(org, report.receipt.integration, report.alert.fingerprint)
+
+
+def fold(book: Book, report: Report) -> None:
+    """Decide what one reported alert changes, into `book`.
+
+    `book` must hold the alert's row if there is one, the streams of `groups_involved`, those of
+    `incidents_involved` and the escalations of these incidents.
+    """
+    alert, receipt = report.alert, report.receipt
+    row = book.alerts.get(alert_id_of(book.org, report))
+    source_time = alert.source_time or receipt.received_at
+    if row and not supersedes(source_time, receipt, row):
+        return
+    fires = alert.status is AlertStatus.FIRING
+    if row and row.status is AlertStatus.FIRING:
+        if fires:
+            _repeat(book, report, row, source_time)
+        else:
+            _resolve(book, report, row, source_time)
+    elif fires:
+        _fire(book, report, row, source_time)
+    else:
+        book.put_alert(_row_of(book, report, row, source_time))
+
+
+def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> AlertRow:
+    """The alert's row after this report, still where it was."""
+    alert, receipt = report.alert, report.receipt
+    new = row or AlertRow(
+        id=alert_id_of(book.org, report),
+        integration=receipt.integration,
+        fingerprint=alert.fingerprint,
+        status=alert.status,
+        severity=alert.severity,
+        rev=0,
+        source_time=source_time,
+        received_at=receipt.received_at,
+        receipt=receipt.id,
+        first_seen=receipt.received_at,
+        last_seen=receipt.received_at,
+        count=0,
+    )
+    return replace(
+        new,
+        status=alert.status,
+        severity=alert.severity,
+        source_time=source_time,
+        received_at=receipt.received_at,
+        receipt=receipt.id,
+        last_seen=max(new.last_seen, receipt.received_at),
+        count=new.count + 1,
+    )
+
+
+def _cause(report: Report) -> Cause:
+    receipt = report.receipt
+    return Cause(
+        actor=Actor("integration", receipt.integration),
+        origin="webhook",
+        pointer=receipt.pointer,
+        causation_id=f"{receipt.id}#{report.index}",
+        correlation_id=receipt.id,
+        catch_up=report.hold is not None,
+    )
+
+
+def _involved(book: Book, group: str, incident: str | None) -> list[str]:
+    """A group, an incident and the incident's latest escalation: the streams whose times a decision may not precede."""
+    streams = [group]
+    if incident and incident in book.streams:
+        streams.append(incident)
+        runs = book.read(incident, incidents.Incident).runs
+        streams.append(ids.escalation_stream(book.org, incident, runs))
+    return streams
+
+
+def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> None:
+    routed = route_of(book.config, report.alert)
+    stream = ids.group_stream(book.org, routed.group_key)
+    latest = book.streams[stream].state
+    incident_stream = latest.incident if isinstance(latest, groups.Group) else None
+    now = book.begin(_cause(report), report.receipt.received_at, _involved(book, stream, incident_stream))
+    group = book.read(stream, groups.Group)
+    joins = group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open
+    episode = group.episode if joins else group.episode + 1
+    incident = group.incident if joins and group.incident else ids.incident_stream(book.org, stream, episode)
+    payload = _keep_payload(book, report)
+    new = replace(
+        _row_of(book, report, row, source_time), group=stream, episode=episode, incident=incident, payload=payload.ref
+    )
+    if not joins:
+        book.write(stream, _episode(routed, episode, incident))
+    book.write(stream, _fired(book.config, report, new, payload, row))
+    if joins:
+        _raise(book, incident, report, new.id)
+    else:
+        _open(book, report, incident, stream, episode, routed, now)
+    book.put_alert(new)
+    book.end()
+
+
+def _keep_payload(book: Book, report: Report) -> PayloadRef:
+    ref = f"alert/{report.receipt.id}/{report.index}"
+    body = json.dumps(asdict(report.alert), default=str, sort_keys=True, ensure_ascii=False).encode()
+    return book.put_payload(ref, report.salt, body)
+
+
+def _episode(routed: routing.Routing, episode: int, incident: str) -> groups.EpisodeOpened:
+    return groups.EpisodeOpened(
+        episode=episode,
+        incident=incident,
+        group_key=routed.group_key,
+        group_by=routed.group_by,
+        route=routed.path,
+        service=routed.service,
+        team=routed.team,
+        policy=routed.policy,
+    )
+
+
+def _fired(
+    config: Config, report: Report, new: AlertRow, payload: PayloadRef, row: AlertRow | None
+) -> groups.AlertFired | groups.AlertRefired:
+    read = routing.labels_read(config.root) if config.root else frozenset()
+    kind = groups.AlertRefired if row and row.group else groups.AlertFired
+    return kind(
+        alert=new.id,
+        integration=new.integration,
+        fingerprint=new.fingerprint,
+        episode=new.episode,
+        incident=new.incident or "",
+        severity=new.severity,
+        labels={name: value for name, value in sorted(report.alert.labels.items()) if name in read},
+        source_time=new.source_time,
+        received_at=new.received_at,
+        receipt=new.receipt,
+        payload=payload,
+        prior=PriorAlert.of(row),  # type: ignore[arg-type]  # a re-fire has a row
+    )
+
+
+def _open(
+    book: Book, report: Report, incident: str, group: str, episode: int, routed: routing.Routing, now: datetime
+) -> None:
+    alert = report.alert
+    first_at = report.hold or now + timedelta(seconds=routed.group_wait)
+    book.write(
+        incident,
+        incidents.Opened(
+            number=book.next_number(),
+            title=routing.title(alert.labels, report.receipt.integration),
+            severity=alert.severity,
+            service=routed.service,
+            team=routed.team,
+            policy=routed.policy,
+            started_at=alert.starts_at or alert.source_time or report.receipt.received_at,
+            opened_at=now,
+            group=group,
+            episode=episode,
+        ),
+    )
+    stepping.start(book, incident, 1, routed.policy, first_at)
+
+
+def _raise(book: Book, incident: str, report: Report, alert: str) -> None:
+    """An alert of a worse severity makes its incident as severe."""
+    state = book.read(incident, incidents.Incident)
+    book.write(incident, *incidents.decide(incidents.Raise(report.alert.severity, alert), state))
+
+
+def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
+    """The same alert still fires: counted, and no event unless it became more severe."""
+    incident = row.incident or ""
+    if report.alert.severity.worse_than(row.severity) and book.read(incident, incidents.Incident).is_open:
+        book.begin(_cause(report), report.receipt.received_at, _involved(book, row.group or "", incident))
+        _raise(book, incident, report, row.id)
+        book.end()
+    book.put_alert(_row_of(book, report, row, source_time))
+
+
+def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
+    group, incident = row.group or "", row.incident or ""
+    book.begin(_cause(report), report.receipt.received_at, _involved(book, group, incident))
+    prior = PriorAlert.of(row)
+    new = _row_of(book, report, row, source_time)
+    resolved = groups.AlertResolved(
+        alert=row.id,
+        integration=row.integration,
+        fingerprint=row.fingerprint,
+        episode=row.episode,
+        incident=incident,
+        source_time=new.source_time,
+        received_at=new.received_at,
+        receipt=new.receipt,
+        prior=prior,  # type: ignore[arg-type]  # the row exists
+    )
+    book.write(group, resolved)
+    if book.read(group, groups.Group).firing_in(row.episode) == 0:
+        _end_incident(book, incident)
+    book.put_alert(new)
+    book.end()
+
+
+def _end_incident(book: Book, incident: str) -> None:
+    """The last alert of an episode ended: its incident resolves and nobody else is paged about it."""
+    state = book.read(incident, incidents.Incident)
+    book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
+    stepping.stop(book, incident, "resolved")

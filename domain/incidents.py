@@ -1,0 +1,261 @@
+"""An incident: one thing that people work on, from triggered over acknowledged and in progress to resolved.
+
+Alert counts never touch it, or every acknowledgement under load would conflict with the alerts that arrive.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Literal, assert_never
+
+from domain.decision import PayloadRef, Refused
+from domain.severity import Severity
+
+
+class IncidentStatus(StrEnum):
+    """Where an incident stands."""
+
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An incident begins. `opened_at` is when we opened it, `started_at` when the trouble began by the source's word
+    (their difference is the time to detect).
+    """
+
+    type: ClassVar[str] = "incident.opened.v1"
+    number: int
+    title: str
+    severity: Severity
+    service: str
+    team: str
+    policy: str
+    started_at: datetime
+    opened_at: datetime
+    group: str | None = None
+    episode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityChanged:
+    """The incident became more (or, by a person, less) severe; `alert` is the one that made it so, if any."""
+
+    type: ClassVar[str] = "incident.severity_changed.v1"
+    before: Severity
+    after: Severity
+    alert: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody took it. `in_flight` are pages already handed to a channel when the acknowledgement came."""
+
+    type: ClassVar[str] = "incident.acknowledged.v1"
+    in_flight: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unacknowledged:
+    """Whoever took it gave it back: it escalates again from the first step."""
+
+    type: ClassVar[str] = "incident.unacknowledged.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Somebody works on it."""
+
+    type: ClassVar[str] = "incident.started.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """It is over: its last alert ended, or a person said so."""
+
+    type: ClassVar[str] = "incident.resolved.v1"
+    reason: Literal["alerts_ended", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """It was not over."""
+
+    type: ClassVar[str] = "incident.reopened.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Whose it is now; an empty list takes it from everyone."""
+
+    type: ClassVar[str] = "incident.assigned.v1"
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commented:
+    """Somebody wrote something down; the words are in the payload, where they can be erased."""
+
+    type: ClassVar[str] = "incident.commented.v1"
+    text: PayloadRef
+
+
+IncidentEvent = (
+    Opened | SeverityChanged | Acknowledged | Unacknowledged | Started | Resolved | Reopened | Assigned | Commented
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as its events left it. `runs` counts the escalations it has had."""
+
+    number: int = 0
+    status: IncidentStatus = IncidentStatus.TRIGGERED
+    severity: Severity = Severity.MEDIUM
+    title: str = ""
+    service: str = ""
+    team: str = ""
+    policy: str = ""
+    opened_at: datetime | None = None
+    runs: int = 0
+    assignees: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody still has to do something."""
+        return self.status is not IncidentStatus.RESOLVED
+
+    @property
+    def name(self) -> str:
+        """What people call it: INC-7."""
+        return f"INC-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """I have it: stop paging."""
+
+    in_flight: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unacknowledge:
+    """I do not have it after all: page again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """I am working on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """It is over."""
+
+    reason: Literal["alerts_ended", "person"] = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """It is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """An alert of this severity joined: the incident is at least as severe."""
+
+    severity: Severity
+    alert: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Give it to these users."""
+
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """Write this down."""
+
+    text: PayloadRef
+
+
+IncidentCommand = Acknowledge | Unacknowledge | Start | Resolve | Reopen | Raise | Assign | Comment
+
+
+def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent, ...]:
+    """The events that `command` makes of `incident`; none when it already is so.
+
+    Raises Refused when the incident's status does not allow it.
+    """
+    status = incident.status
+    match command, status:
+        case Comment(text=text), _:
+            return (Commented(text),)
+        case Reopen(), IncidentStatus.RESOLVED:
+            return (Reopened(),)
+        case Reopen(), _:
+            return ()
+        case Resolve(), IncidentStatus.RESOLVED:
+            return ()
+        case _, IncidentStatus.RESOLVED:
+            raise Refused("incident_resolved", f"{incident.name} is resolved.", "Reopen it first.")
+        case Acknowledge(in_flight=in_flight), IncidentStatus.TRIGGERED:
+            return (Acknowledged(in_flight),)
+        case Acknowledge(), _:
+            return ()
+        case Unacknowledge(), IncidentStatus.TRIGGERED:
+            return ()
+        case Unacknowledge(), _:
+            return (Unacknowledged(),)
+        case Start(), IncidentStatus.IN_PROGRESS:
+            return ()
+        case Start(), _:
+            return (Started(),)
+        case Resolve(reason=reason), _:
+            return (Resolved(reason),)
+        case Raise(severity=severity, alert=alert), _:
+            raised = severity.worse_than(incident.severity)
+            return (SeverityChanged(incident.severity, severity, alert),) if raised else ()
+        case Assign(users=users), _:
+            return () if users == incident.assignees else (Assigned(users),)
+        case _:
+            raise AssertionError(f"undecided: {command} on {status}")
+
+
+def evolve(incident: Incident, event: IncidentEvent) -> Incident:
+    """The incident after `event`."""
+    match event:
+        case Opened():
+            return replace(
+                incident,
+                number=event.number,
+                title=event.title,
+                severity=event.severity,
+                service=event.service,
+                team=event.team,
+                policy=event.policy,
+                opened_at=event.opened_at,
+                runs=1,
+            )
+        case SeverityChanged():
+            return replace(incident, severity=event.after)
+        case Acknowledged():
+            return replace(incident, status=IncidentStatus.ACKNOWLEDGED)
+        case Unacknowledged() | Reopened():
+            return replace(incident, status=IncidentStatus.TRIGGERED, runs=incident.runs + 1)
+        case Started():
+            return replace(incident, status=IncidentStatus.IN_PROGRESS)
+        case Resolved():
+            return replace(incident, status=IncidentStatus.RESOLVED)
+        case Assigned():
+            return replace(incident, assignees=event.users)
+        case Commented():
+            return incident
+        case _:
+            assert_never(event)

@@ -1,0 +1,270 @@
+"""The shape of a configuration file, version 1: what editors check by JSON Schema and `config_files` reads.
+
+Models are strict and refuse unknown keys. A reference (`Ref`) is checked while validating, against the names that
+all files together define. Docstrings and descriptions become the published schema `config_schema.json`.
+"""
+
+import difflib
+import json
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from domain.routing import Matcher
+from schemas import durations
+from schemas.matchers import BadMatcher, parse_matchers
+from schemas.sources import SOURCES
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+HASH_PATTERN = r"^sha256:[0-9a-fA-F]{64}$"
+EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,190}$"
+
+NameSets = Mapping[str, Collection[str]]
+
+
+def wrong(problem: str, remedy: str) -> NoReturn:
+    """Refuse a value with a sentence and its remedy."""
+    raise PydanticCustomError("tocsin", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """The known word that `word` was probably meant to be."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
+
+
+class Ref:
+    """The name of an object of `kind`. Validation checks it when its context holds the known names by kind."""
+
+    def __init__(self, kind: str, article: str = "a") -> None:
+        self.kind = kind
+        self.article = article
+
+    def __call__(self, name: str, info: ValidationInfo) -> str:
+        """`name` when it is known."""
+        names: NameSets = info.context or {}
+        known = names.get(self.kind)
+        if known is None or name in known:
+            return name
+        close = nearest(name, known)
+        wrong(
+            f"There is no {self.kind} `{name}`",
+            f"Did you mean `{close}`?" if close else f"Define {self.article} {self.kind} of this name, or correct it",
+        )
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, int):
+        wrong(f"{value} is a number without a unit", f"Write {value}s for seconds, {value}m for minutes")
+    text = value if isinstance(value, str) else getattr(value, "text", None)
+    if text is None:
+        wrong("A duration is wanted here", "Write 30s, 5m or 1h30m")
+    try:
+        return durations.parse_duration(text)
+    except ValueError as error:
+        wrong(f"`{text}` is not usable: {error}", "Write 30s, 5m or 1h30m")
+
+
+def _delay(value: float) -> float:
+    if value < 1:
+        wrong("A step has to wait at least a second for an answer", "Write 1s or more, e.g. 5m")
+    return value
+
+
+def _matchers(value: object) -> tuple[Matcher, ...]:
+    if not isinstance(value, str):
+        wrong("A matcher is a text", "Write the whole matcher in single quotes: 'severity=\"critical\"'")
+    try:
+        return parse_matchers(value)
+    except BadMatcher as error:
+        wrong(error.problem, error.remedy)
+
+
+def _label(value: str) -> str:
+    if value == "...":
+        wrong("Grouping by all labels (`...`) is not supported", "Name the labels to group by")
+    return value
+
+
+def _nothing_is_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+UserRef = Annotated[Name, AfterValidator(Ref("user"))]
+TeamRef = Annotated[Name, AfterValidator(Ref("team"))]
+PolicyRef = Annotated[Name, AfterValidator(Ref("escalation policy", "an"))]
+ServiceRef = Annotated[Name, AfterValidator(Ref("service"))]
+Label = Annotated[str, Field(pattern=LABEL_PATTERN), BeforeValidator(_label)]
+Hash = Annotated[str, Field(pattern=HASH_PATTERN)]
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": durations.PATTERN, "examples": ["30s", "1h30m"]})
+Duration = Annotated[float, BeforeValidator(_duration), _DURATION_SCHEMA]
+Delay = Annotated[float, BeforeValidator(_duration), AfterValidator(_delay), _DURATION_SCHEMA]
+Matchers = Annotated[
+    tuple[Matcher, ...],
+    PlainValidator(_matchers),
+    WithJsonSchema({"type": "string", "examples": ['severity="critical"', 'env=~"prod|stage"']}),
+]
+
+
+class Part(BaseModel):
+    """What all parts of the format have in common: strict types, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class UserPart(Part):
+    """A person who can be paged."""
+
+    name: Annotated[str, Field(max_length=200)] = Field("", description="how the person is called")
+    email: Annotated[str, Field(pattern=EMAIL_PATTERN)] | None = Field(None, description="where mails reach them")
+
+
+class MemberPart(Part):
+    """A user's role in a team."""
+
+    user: UserRef
+    role: Name = Field(description="e.g. primary, secondary, lead; escalation steps name it")
+
+
+class TeamPart(Part):
+    """People who own services."""
+
+    members: list[MemberPart] = Field(default_factory=list, max_length=1000)
+
+    @model_validator(mode="after")
+    def _once(self) -> "TeamPart":
+        pairs = [(member.user, member.role) for member in self.members]
+        twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+        if twice:
+            wrong(f"`{twice[0]}` is listed twice as {twice[1]}", "Remove one of the two lines")
+        return self
+
+
+class ServicePart(Part):
+    """Something that alerts are about."""
+
+    team: TeamRef = Field(description="the team that owns it")
+    policy: PolicyRef = Field(description="the escalation policy that pages for it")
+
+
+class TargetPart(Part):
+    """Whom a step reaches: either a user, or everyone with a role in a team."""
+
+    user: UserRef | None = None
+    team: TeamRef | None = None
+    role: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "TargetPart":
+        if (self.user is not None) == (self.team is not None) or (self.team is None) != (self.role is None):
+            wrong("A target is either a user, or a team and a role", "Write {user: ada} or {team: platform, role: primary}")
+        return self
+
+
+class StepPart(Part):
+    """One step of an escalation policy."""
+
+    targets: list[TargetPart] = Field(min_length=1, max_length=100)
+    escalate_after: Delay = Field(description="how long to wait for an acknowledgement before the next step")
+
+
+class PolicyPart(Part):
+    """Who is paged, in which order, until somebody answers."""
+
+    loops: int = Field(1, ge=1, le=100, description="how often the whole list of steps runs")
+    steps: list[StepPart] = Field(min_length=1, max_length=100)
+
+
+class RoutePart(Part):
+    """A node of the routing tree; what it does not say, its parent says."""
+
+    matchers: list[Matchers] = Field(default_factory=list, description="all have to match; Alertmanager's syntax")
+    service: ServiceRef | None = None
+    team: TeamRef | None = None
+    policy: PolicyRef | None = None
+    group_by: list[Label] | None = Field(None, description="labels by which alerts share an incident")
+    group_wait: Duration | None = Field(None, description="how long the first page waits for more alerts")
+    routes: list["RoutePart"] = Field(default_factory=list, description="children; the first that matches wins")
+
+
+class RootPart(RoutePart):
+    """The root of the routing tree: it takes every alert, so it names a team and a policy and matches nothing."""
+
+    team: TeamRef
+    policy: PolicyRef
+
+    @model_validator(mode="after")
+    def _matches_all(self) -> "RootPart":
+        if self.matchers:
+            wrong("The root route takes every alert and has no matchers", "Move the matchers to a route under `routes`")
+        return self
+
+
+def _source(value: object) -> object:
+    if isinstance(value, str) and value not in SOURCES:
+        close = nearest(value, SOURCES)
+        wrong(f"There is no source `{value}`", f"Did you mean `{close}`?" if close else f"Known: {', '.join(SOURCES)}")
+    return value
+
+
+class IntegrationPart(Part):
+    """A monitoring system that may post alerts."""
+
+    source: Annotated[
+        str, BeforeValidator(_source), WithJsonSchema({"type": "string", "enum": sorted(SOURCES)})
+    ] = Field(description="the format it speaks")
+    token_hashes: list[Hash] = Field(
+        default_factory=list, max_length=10, description="of the bearer tokens it may present; see `tocsin token`"
+    )
+    shards: int = Field(1, ge=1, le=1000, description="over how many partitions its alerts spread")
+
+
+class ApiKeyPart(Part):
+    """A key for the API."""
+
+    role: Literal["viewer", "responder", "admin"]
+    hash: Hash = Field(description="of the key; see `tocsin token`")
+    user: UserRef | None = Field(None, description="the person that acts with it")
+
+
+def _section(description: str) -> Any:
+    return Field(default_factory=dict, description=description)
+
+
+_Empty = BeforeValidator(_nothing_is_empty)
+
+
+class ConfigFile(Part):
+    """A file of Tocsin's configuration. Every section may stand in any file, each object in one."""
+
+    version: Literal[1] = Field(description="the version of this format")
+    users: Annotated[dict[Name, UserPart], _Empty] = _section("people, by name")
+    teams: Annotated[dict[Name, TeamPart], _Empty] = _section("teams, by name")
+    services: Annotated[dict[Name, ServicePart], _Empty] = _section("services, by name")
+    escalation_policies: Annotated[dict[Name, PolicyPart], _Empty] = _section("escalation policies, by name")
+    route: RootPart | None = Field(None, description="the routing tree, in one of the files")
+    integrations: Annotated[dict[Name, IntegrationPart], _Empty] = _section("monitoring systems, by name")
+    api_keys: Annotated[dict[Name, ApiKeyPart], _Empty] = _section("keys for the API, by name")
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a configuration file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}
+
+
+def config_schema_text() -> str:
+    """The contents of `schemas/config_schema.json`."""
+    return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"

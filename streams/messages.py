@@ -1,0 +1,118 @@
+"""What a delivery says: pages of one person and one method become one message, with the incident as it is now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from domain import ids
+from domain.book import PageRow
+from domain.config import Config
+from domain.escalations import Escalation
+from domain.incidents import Incident
+from domain.pages import Page
+from schemas.payloads import read_alert
+from streams.channels.base import Message, PageLine
+from streams.store.base import ClaimedPage, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Claimed pages that leave as one message. `message` is None when the person has no such contact method."""
+
+    key: str
+    user: str
+    method: str
+    pages: tuple[ClaimedPage, ...]
+    message: Message | None
+
+
+def deliveries(
+    store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage], public_url: str | None
+) -> list[Delivery]:
+    """Bundle claimed pages by person, method and bundle, and write the message of each."""
+
+    def together(page: ClaimedPage) -> tuple[str, str, str]:
+        return (page.page.user, page.page.method, page.bundle)
+
+    bundles = [tuple(group) for _, group in groupby(sorted(claimed, key=together), key=together)]
+    return [_delivery(store, org, config, bundle, public_url) for bundle in bundles]
+
+
+def _delivery(
+    store: Store, org: str, config: Config, bundle: tuple[ClaimedPage, ...], public_url: str | None
+) -> Delivery:
+    first = bundle[0].page
+    key = ids.delivery_id(org, (page.page.id for page in bundle))
+    address = _address(config, first)
+    message = None
+    if address is not None:
+        message = Message(
+            key=key,
+            to=address,
+            person_id=first.user,
+            lines=_lines(store, bundle, public_url),
+            attempt=max(page.attempt for page in bundle),
+            possible_repeat=any(page.possible_repeat for page in bundle),
+        )
+    return Delivery(key, first.user, first.method, bundle, message)
+
+
+def _address(config: Config, page: PageRow) -> str | None:
+    user = config.users.get(page.user)
+    contacts = user.contacts if user else ()
+    return next((contact.address for contact in contacts if contact.channel == page.method), None)
+
+
+def _lines(store: Store, bundle: Sequence[ClaimedPage], public_url: str | None) -> tuple[PageLine, ...]:
+    rows = [claimed.page for claimed in bundle]
+    incidents = {row.incident for row in rows}
+    streams = store.load({*incidents, *(row.escalation for row in rows), *(row.id for row in rows)})
+    told = store.told(incidents, rows[0].user, rows[0].method)
+    lines = []
+    for row in rows:
+        incident, escalation, page = (streams[name].state for name in (row.incident, row.escalation, row.id))
+        if isinstance(incident, Incident) and isinstance(escalation, Escalation) and isinstance(page, Page):
+            lines.append(_line(store, row, incident, escalation, page, row.incident not in told, public_url))
+    return tuple(lines)
+
+
+def _line(
+    store: Store,
+    row: PageRow,
+    incident: Incident,
+    escalation: Escalation,
+    page: Page,
+    first: bool,
+    public_url: str | None,
+) -> PageLine:
+    body = store.latest_alert(row.incident)
+    alert = read_alert(body) if body else None
+    return PageLine(
+        incident_id=ids.stream_uuid(row.incident),
+        number=incident.number,
+        title=incident.title,
+        severity=incident.severity.value,
+        status=incident.status.value,
+        service=incident.service,
+        team=incident.team,
+        opened_at=incident.opened_at or row.at,
+        loop=page.loop,
+        step=page.step,
+        why=why(escalation, page),
+        summary=alert.summary if alert else "",
+        labels=tuple(sorted(alert.labels.items())) if alert else (),
+        links=alert.links if alert else (),
+        public_url=f"{public_url}/api/v1/incidents/{incident.name}" if public_url else None,
+        first=first,
+    )
+
+
+def why(escalation: Escalation, page: Page) -> str:
+    """Why this person is paged, as a sentence."""
+    policy = escalation.policy
+    if policy is None:
+        return f"step {page.step}"
+    where = f"step {page.step} of {len(policy.steps)} of escalation policy {policy.id}"
+    if policy.loops > 1:
+        where += f", round {page.loop} of {policy.loops}"
+    return where if (page.loop, page.step) == (1, 1) else f"{where}: nobody has acknowledged yet"

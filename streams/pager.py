@@ -1,0 +1,231 @@
+"""The pager: deadlines become steps, steps become pages, pages become messages, and what became of them is saved.
+
+It needs Postgres and the channels, never Kafka. Everything it takes it takes by lease, so any number of pagers work
+side by side and one that dies leaves nothing behind but a page that is said again, marked as a possible repeat.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import TypeVar
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from domain import delivering, stepping
+from domain.book import Book, Due
+from domain.delivering import Attempt, Delivered, Postponed, Result, Undeliverable, Unsure
+from domain.escalations import Escalation
+from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
+from streams.clock import Clock
+from streams.messages import Delivery, deliveries
+from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store, Unavailable
+from streams.store.deciding import decide
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+LEASE = 60.0
+"""Seconds that a claim holds; longer than any channel's own time-outs together."""
+BATCH = 100
+MAX_IN_FLIGHT = 32
+POLL = 0.1
+"""Seconds between looks when nobody says that there is work."""
+FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
+"""Seconds; doubled with every attempt, with full jitter."""
+
+STEPS = Counter("tocsin_escalation_steps_total", "Escalation deadlines decided.")
+PAGES = Counter("tocsin_pages_total", "Attempts at pages, by method and result.", ["method", "result"])
+IN_FLIGHT = Gauge("tocsin_deliveries_in_flight", "Messages handed to a channel and not yet answered.")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """A delivery and what the channel said of it."""
+
+    delivery: Delivery
+    result: Result
+    retry_after: float | None = None
+
+
+@dataclass(slots=True)
+class Pager:
+    """Decides deadlines and delivers pages.
+
+    Parameters:
+        channels: by name (`email`).
+        stale_after: a deadline later than this runs one step and says so.
+        public_url: where people reach the gateway, for links in messages; None without one.
+    """
+
+    store: Store
+    org: str
+    clock: Clock
+    channels: Mapping[str, Channel]
+    stale_after: timedelta
+    public_url: str | None = None
+    _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
+    _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish what is in flight. Ends with the first error nobody expected."""
+        async with asyncio.TaskGroup() as tasks:
+            bookkeeping = tasks.create_task(self._bookkeeping())
+            await self._clockwork(stopping, tasks)
+            await asyncio.gather(*self._sending)
+            await self._done.join()
+            bookkeeping.cancel()
+
+    async def _clockwork(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        while not stopping.is_set():
+            stepped = await patiently(self.step)
+            room = MAX_IN_FLIGHT - len(self._sending)
+            claimed = await patiently(partial(self.claim, room)) if room > 0 else []
+            for delivery in claimed:
+                task = tasks.create_task(self._send(delivery))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+            IN_FLIGHT.set(len(self._sending))
+            if not stepped and not claimed:
+                await asyncio.to_thread(self.store.wait, POLL)
+
+    async def _send(self, delivery: Delivery) -> None:
+        await self._done.put(await self.deliver(delivery))
+
+    async def _bookkeeping(self) -> None:
+        """Save outcomes, everything that is there in one save."""
+        while True:
+            outcomes = [await self._done.get()]
+            while not self._done.empty():
+                outcomes.append(self._done.get_nowait())
+            await patiently(partial(self.settle, outcomes))
+            for _ in outcomes:
+                self._done.task_done()
+
+    # -- the steps of the work, each complete in itself ------------------------------------------------------------
+
+    def step(self) -> int:
+        """Decide the deadlines that have come; returns how many. Blocks; raises Unavailable."""
+        ripe = self.store.claim_due(self.clock(), LEASE, BATCH, stepping.ESCALATE)
+        for due in ripe:
+            try:
+                decide(self.store, partial(self._stepped, due))
+            except Conflict:
+                log.info("deadline met elsewhere", escalation=due.key)
+            STEPS.inc()
+        return len(ripe)
+
+    def _stepped(self, due: Due) -> Save:
+        book = self._book_of([due.key])
+        stepping.run(book, due, self.clock(), self.stale_after)
+        return Save(book)
+
+    def claim(self, limit: int) -> list[Delivery]:
+        """Take pages that are to be said, write their messages; blocks."""
+        lost = self.store.expired_claims(BATCH)
+        if lost:
+            self._give_up(lost)
+        claimed = self.store.claim_pages(self.clock(), LEASE, limit)
+        if not claimed:
+            return []
+        return deliveries(self.store, self.org, self.store.config(), claimed, self.public_url)
+
+    async def deliver(self, delivery: Delivery) -> Outcomes:
+        """Hand a message to its channel and translate the answer."""
+        channel = self.channels.get(delivery.method)
+        if delivery.message is None:
+            return Outcomes(delivery, Undeliverable("no_contact_method"))
+        if channel is None:
+            return Outcomes(delivery, Undeliverable("channel_not_configured"))
+        outcome = await channel.send(delivery.message)
+        result, after = translated(outcome)
+        PAGES.labels(delivery.method, type(result).__name__.lower()).inc()
+        incidents = [f"INC-{line.number}" for line in delivery.message.lines]
+        log.info(
+            "page handed over",
+            result=type(result).__name__.lower(),
+            reason=getattr(result, "reason", None),
+            user=delivery.user,
+            method=delivery.method,
+            delivery=delivery.key,
+            incidents=incidents,
+        )
+        return Outcomes(delivery, result, after)
+
+    def settle(self, outcomes: Sequence[Outcomes]) -> None:
+        """Save what became of deliveries; blocks. A page that was taken over meanwhile is left to its taker."""
+        try:
+            decide(self.store, lambda: self._settled(outcomes))
+        except Conflict:
+            if len(outcomes) == 1:
+                log.warning("page was taken over", delivery=outcomes[0].delivery.key)
+                return
+            for outcome in outcomes:
+                self.settle([outcome])
+
+    def _settled(self, outcomes: Sequence[Outcomes]) -> Save:
+        book = self._book_of([page.page.escalation for o in outcomes for page in o.delivery.pages])
+        book.streams |= self.store.load([page.page.id for o in outcomes for page in o.delivery.pages])
+        settlements = [
+            self._settle_page(book, page, outcome) for outcome in outcomes for page in outcome.delivery.pages
+        ]
+        return Save(book, settlements=tuple(settlements))
+
+    def _settle_page(self, book: Book, claimed: ClaimedPage, outcome: Outcomes) -> Settlement:
+        now = self.clock()
+        attempt = Attempt(
+            page=claimed.page.id,
+            delivery=outcome.delivery.key,
+            number=claimed.attempt,
+            possible_repeat=claimed.possible_repeat,
+            retry_at=now + self._backoff(claimed.attempt, outcome.retry_after),
+        )
+        settled = delivering.settle(book, attempt, outcome.result, now)
+        return Settlement(claimed.page.id, claimed.claim, settled.status.value, settled.at, settled.possible_repeat)
+
+    def _give_up(self, lost: Sequence[ClaimedPage]) -> None:
+        """Claims that outlived their lease: their pager died or hung, and nobody knows what it said."""
+        log.warning("claims outlived their lease", pages=len(lost))
+        for page in lost:
+            delivery = Delivery(page.bundle, page.page.user, page.page.method, (page,), None)
+            self.settle([Outcomes(delivery, Unsure("claim_expired"))])
+
+    def _book_of(self, escalations: Sequence[str]) -> Book:
+        config = self.store.config()
+        streams = self.store.load(set(escalations))
+        incidents = {loaded.state.incident for loaded in streams.values() if isinstance(loaded.state, Escalation)}
+        streams |= self.store.load(incidents)
+        return Book(self.org, config, streams)
+
+    def _backoff(self, attempt: int, asked: float | None) -> timedelta:
+        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))
+        return timedelta(seconds=max(asked or 0.0, random.uniform(longest / 2, longest)))  # noqa: S311
+
+
+async def patiently(work: Callable[[], T]) -> T:
+    """Run blocking `work` on a thread, again and again while the database does not answer."""
+    for attempt in count(1):
+        try:
+            return await asyncio.to_thread(work)
+        except Unavailable as error:
+            log.warning("waiting for the database", because=str(error), attempt=attempt)
+            await asyncio.sleep(random.uniform(0.2, min(5.0, 0.2 * 2**attempt)))  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def translated(outcome: Outcome) -> tuple[Result, float | None]:
+    """A channel's answer in the domain's words, and the seconds it asked to wait."""
+    match outcome:
+        case Sent():
+            return Delivered(), None
+        case Retry(reason=reason, after=after):
+            return Postponed(reason), after
+        case Rejected(reason=reason):
+            return Undeliverable(reason), None
+        case Uncertain(reason=reason):
+            return Unsure(reason), None

@@ -1,0 +1,160 @@
+"""What a store promises, whichever it is.
+
+A save is one transaction: events, positions, alert rows, deadlines, pages and payloads change together or not at
+all, and only if everything the decisions looked at is still as it was. Positions are gapless and in commit order.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.alerts import AlertRow
+from domain.book import Book, Due, Loaded, PageRow, PendingPage
+from domain.config import Config
+from domain.decision import Decision
+from domain.events import Event
+
+
+class StoreError(Exception):
+    """The store could not do it.
+
+    StoreError
+     ├── Conflict      something a decision looked at has changed: load and decide again
+     ├── Unavailable   the database does not answer: wait and try again
+     └── WrongStore    the database is not one this version can use: stop and tell the operator
+    """
+
+
+class Conflict(StoreError):
+    """Something a decision looked at has changed since it was loaded: load and decide again."""
+
+
+class Unavailable(StoreError):
+    """The database does not answer. After a save this means "perhaps saved": the next attempt finds out."""
+
+
+class WrongStore(StoreError):
+    """The database cannot be used by this version: unmigrated, newer, or of another kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it stands in the log. `position` counts every event of the store from 1, without gaps."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    event: Event
+    decision: Decision
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingMove:
+    """The position in one partition moves from `expected` to `offset` (both the last offset folded, -1 for none)."""
+
+    cluster: str
+    topic: str
+    partition: int
+    expected: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPage:
+    """A page that this pager has taken until its lease ends. `claim` names this taking of it, `bundle` its first.
+
+    Pages of one person and bundle were once said in one message, and are said so again.
+    """
+
+    page: PageRow
+    claim: str
+    bundle: str
+    attempt: int
+    possible_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a claimed page's row: `status` is its next one; `queued` again from `at` for another attempt.
+
+    The save refuses (Conflict) when the page is no longer claimed under `claim`.
+    """
+
+    page: str
+    claim: str
+    status: str
+    at: datetime | None = None
+    possible_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """What one transaction writes: a book of decisions, and what became of the inputs behind them."""
+
+    book: Book
+    tracking: tuple[TrackingMove, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
+
+
+class Store(Protocol):
+    """Everything the roles ask of a store. Every call blocks, with a time-out; call it from a worker thread.
+
+    Every method raises Unavailable when the database does not answer in time.
+    """
+
+    def load(self, streams: Collection[str]) -> dict[str, Loaded]:
+        """The streams asked for, as committed; those without events as `Loaded.absent`."""
+
+    def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
+        """The alert rows that exist among `ids`."""
+
+    def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
+        """The pages still queued or claimed, by escalation."""
+
+    def config(self) -> Config:
+        """The configuration at its latest revision."""
+
+    def next_number(self) -> int:
+        """The next incident number; numbers of decisions that were not saved are lost."""
+
+    def save(self, save: Save) -> int:
+        """Write everything in one transaction; returns the position of the last event in the log.
+
+        Raises Conflict when something has changed, Unavailable when the outcome is not known.
+        """
+
+    def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
+        """The last folded offset per partition."""
+
+    def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
+        """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""
+
+    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
+        """Take up to `limit` queued pages, for `lease` seconds of unmoved time."""
+
+    def expired_claims(self, limit: int) -> list[ClaimedPage]:
+        """Take over pages whose claim outlived its lease: whether they were said nobody knows."""
+
+    def tail(self, after: int, limit: int) -> list[Recorded]:
+        """Events after position `after`, in order."""
+
+    def history(self, stream: str) -> list[Recorded]:
+        """Every event of one stream, in order."""
+
+    def head(self) -> int:
+        """The position of the last event, 0 when there is none."""
+
+    def told(self, incidents: Collection[str], user: str, method: str) -> frozenset[str]:
+        """Those of `incidents` about which this person was (or may have been) told by this method before."""
+
+    def latest_alert(self, incident: str) -> bytes | None:
+        """The payload of the alert last seen on an incident, None when there is none or it was erased."""
+
+    def wait(self, seconds: float) -> bool:
+        """Block until somebody saved something, or `seconds` passed; whether there was something."""
+
+    def close(self) -> None:
+        """Let go of connections."""

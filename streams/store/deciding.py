@@ -1,0 +1,59 @@
+"""How everybody decides against a store: load, decide, save; and again from the start when something has moved."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from domain import ids
+from domain.book import Book, Loaded, PendingPage
+from domain.incidents import Incident
+from streams.store.base import Conflict, Save, Store
+
+log = structlog.get_logger()
+
+ATTEMPTS = 8
+FIRST_PAUSE = 0.005
+"""Seconds, doubled with every attempt, with full jitter."""
+
+
+def decide(store: Store, attempt: Callable[[], Save]) -> int:
+    """Run `attempt` (load and decide) and save what it decided, until nothing has moved in between.
+
+    Returns the log's position after the save. Raises Conflict after `ATTEMPTS` tries, Unavailable when the database
+    does not answer, and whatever `attempt` raises.
+    """
+    for number in range(ATTEMPTS):
+        save = attempt()
+        if save.book.is_empty and not (save.tracking or save.settlements):
+            return store.head()
+        try:
+            return store.save(save)
+        except Conflict as conflict:
+            log.debug("decided again", because=str(conflict), attempt=number + 1)
+            if number + 1 == ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0, FIRST_PAUSE * 2**number))  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def open_book(store: Store, org: str, incidents: Iterable[str]) -> Book:
+    """A book that holds these incidents with their latest escalations and their pending pages."""
+    config = store.config()
+    streams = store.load(set(incidents))
+    pending = add_escalations(store, org, streams)
+    return Book(org, config, streams, pending=pending)
+
+
+def add_escalations(store: Store, org: str, streams: dict[str, Loaded]) -> dict[str, tuple[PendingPage, ...]]:
+    """Load into `streams` what belongs to its incidents: their latest escalations and the pages pending in these.
+
+    Returns the pending pages by escalation.
+    """
+    runs = {name: loaded.state.runs for name, loaded in streams.items() if isinstance(loaded.state, Incident)}
+    latest = [ids.escalation_stream(org, name, run) for name, run in runs.items()]
+    streams |= store.load(latest)
+    pending = store.pending_pages(latest) if latest else {}
+    streams |= store.load([page.id for pages in pending.values() for page in pages])
+    return pending

@@ -1,0 +1,289 @@
+"""The store in Postgres.
+
+A save takes the insert lock first, then rows in key order, and refuses as a whole when anything that was looked at
+has moved. Committed states are kept in a bounded cache: a stale one is harmless, because the save compares versions.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import uuid4
+
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from psycopg.rows import DictRow
+
+from domain.alerts import AlertRow, AlertStatus
+from domain.book import Due, Loaded, PageRow, PendingPage
+from domain.config import Config
+from domain.events import evolve
+from domain.severity import Severity
+from schemas.events import decode
+from streams.store import configuration, writing
+from streams.store.base import ClaimedPage, Conflict, Recorded, Save, Unavailable
+from streams.store.recorder import Datastore, Recorder
+
+CACHED_STREAMS = 50_000
+POOL_SIZE = 8
+STATEMENT_TIMEOUT = 10.0
+LOCK_TIMEOUT = 5.0
+COLUMNS: LiteralString = "originator_id, originator_version, topic, state, notification_id, hash"
+
+
+@contextmanager
+def answers() -> Iterator[None]:
+    """Translate the library's and psycopg's errors into the store's."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict("a version that was to be written is taken") from error
+    except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, psycopg.errors.UniqueViolation | psycopg.errors.SerializationFailure):
+            raise Conflict("a row that was to be written is taken") from error
+        raise Unavailable(f"Postgres does not answer ({type(cause).__name__})") from error
+    except PersistenceError as error:
+        raise Unavailable(f"Postgres refused ({type(error.__cause__ or error).__name__})") from error
+
+
+class PostgresStore:
+    """See `streams.store.base.Store`.
+
+    Parameters:
+        dsn: libpq connection string of a migrated database.
+        pool_size: connections at most; statement_timeout and lock_timeout in seconds.
+
+    One instance serves the threads of one process.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        pool_size: int = POOL_SIZE,
+        statement_timeout: float = STATEMENT_TIMEOUT,
+        lock_timeout: float = LOCK_TIMEOUT,
+    ) -> None:
+        self._dsn = dsn
+        self._datastore = Datastore(dsn, pool_size, statement_timeout, lock_timeout)
+        self._recorder = Recorder(self._datastore)
+        self._cache: OrderedDict[str, Loaded] = OrderedDict()
+        self._cache_lock = threading.Lock()
+        self._config: Config | None = None
+        self._listener: psycopg.Connection[Any] | None = None
+
+    def _rows(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[DictRow]:
+        with answers(), self._recorder.transaction() as cursor:
+            return cursor.execute(query, params, prepare=True).fetchall()
+
+    def _integer(self, query: LiteralString) -> int:
+        return int(next(iter(self._rows(query)[0].values())))
+
+    # -- streams -------------------------------------------------------------------------------------------------
+
+    def load(self, streams: Collection[str]) -> dict[str, Loaded]:
+        found = self._cached(streams)
+        missing = [stream for stream in streams if stream not in found]
+        if missing:
+            rows = self._rows(
+                f"select {COLUMNS} from stored_events where originator_id = any(%s)"
+                " order by originator_id, originator_version",
+                (missing,),
+            )
+            fresh = {stream: Loaded.absent(stream) for stream in missing}
+            for row in rows:
+                event = decode(row["topic"], bytes(row["state"]))
+                stream, version = row["originator_id"], row["originator_version"]
+                state = evolve(stream, fresh[stream].state, event.data)
+                fresh[stream] = Loaded(state, version, bytes(row["hash"]), event.decision.decided_at)
+            self._remember({stream: loaded for stream, loaded in fresh.items() if loaded.version})
+            found |= fresh
+        return found
+
+    def _cached(self, streams: Collection[str]) -> dict[str, Loaded]:
+        with self._cache_lock:
+            return {stream: self._cache[stream] for stream in streams if stream in self._cache}
+
+    def _remember(self, streams: Mapping[str, Loaded]) -> None:
+        with self._cache_lock:
+            for stream, loaded in streams.items():
+                known = self._cache.get(stream)
+                if known is None or known.version < loaded.version:
+                    self._cache[stream] = loaded
+                    self._cache.move_to_end(stream)
+            while len(self._cache) > CACHED_STREAMS:
+                self._cache.popitem(last=False)
+
+    def _forget(self, streams: Collection[str]) -> None:
+        with self._cache_lock:
+            for stream in streams:
+                self._cache.pop(stream, None)
+
+    def history(self, stream: str) -> list[Recorded]:
+        query: LiteralString = (
+            f"select {COLUMNS} from stored_events where originator_id = %s order by originator_version"
+        )
+        return [_recorded(row) for row in self._rows(query, (stream,))]
+
+    def tail(self, after: int, limit: int) -> list[Recorded]:
+        query: LiteralString = (
+            f"select {COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
+        )
+        return [_recorded(row) for row in self._rows(query, (after, limit))]
+
+    def head(self) -> int:
+        return self._integer("select coalesce(max(notification_id), 0) from stored_events")
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
+        rows = self._rows("select * from alert_state where id = any(%s::uuid[])", (list(ids),))
+        return {str(row["id"]): _alert_row(row) for row in rows}
+
+    def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
+        rows = self._rows(
+            "select id, escalation, status from pages where escalation = any(%s) and status in ('queued', 'claimed')"
+            " order by id",
+            (list(escalations),),
+        )
+        found: dict[str, tuple[PendingPage, ...]] = {}
+        for row in rows:
+            page = PendingPage(row["id"], row["status"] == "claimed")
+            found[row["escalation"]] = (*found.get(row["escalation"], ()), page)
+        return found
+
+    def told(self, incidents: Collection[str], user: str, method: str) -> frozenset[str]:
+        rows = self._rows(
+            'select distinct incident from pages where incident = any(%s) and "user" = %s and method = %s'
+            " and (status = 'sent' or possible_repeat)",
+            (list(incidents), user, method),
+        )
+        return frozenset(row["incident"] for row in rows)
+
+    def latest_alert(self, incident: str) -> bytes | None:
+        rows = self._rows(
+            "select body from alert_state join payloads on ref = payload"
+            " where incident = %s order by last_seen desc limit 1",
+            (incident,),
+        )
+        return bytes(rows[0]["body"]) if rows and rows[0]["body"] is not None else None
+
+    def next_number(self) -> int:
+        return self._integer("select nextval('incident_number')")
+
+    def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
+        rows = self._rows(
+            'select partition, "offset" from tracking where cluster = %s and topic = %s', (cluster, topic)
+        )
+        return {row["partition"]: row["offset"] for row in rows}
+
+    def config(self) -> Config:
+        revision = self._rows("select revision from config_head")[0]["revision"]
+        if self._config is None or self._config.revision != revision:
+            rows = self._rows(configuration.SELECT)
+            self._config = configuration.compile_config(rows)
+        return self._config
+
+    # -- saving --------------------------------------------------------------------------------------------------
+
+    def save(self, save: Save) -> int:
+        book = save.book
+        prepared = writing.prepare(book)
+        try:
+            with answers():
+                position = self._recorder.save(
+                    [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events],
+                    prepared.hashes,
+                    lambda cursor: writing.write_rows(cursor, save),
+                )
+        except Exception:
+            self._forget(book.streams.keys())
+            raise
+        self._remember(prepared.states)
+        return position
+
+    # -- claiming ------------------------------------------------------------------------------------------------
+
+    def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
+        rows = self._rows(
+            "with ripe as (select kind, key from due where kind = %(kind)s and at <= %(now)s"
+            "   and (lease_until is null or lease_until < clock_timestamp()) order by at limit %(limit)s"
+            "   for update skip locked)"
+            " update due set lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
+            " from ripe where due.kind = ripe.kind and due.key = ripe.key"
+            " returning due.kind, due.key, due.at, due.rev",
+            {"kind": kind, "now": now, "lease": lease, "limit": limit},
+        )
+        return sorted((Due(row["kind"], row["key"], row["at"], row["rev"]) for row in rows), key=lambda due: due.at)
+
+    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
+        rows = self._rows(
+            "with ripe as (select id from pages where status = 'queued' and at <= %(now)s order by at limit %(limit)s"
+            "   for update skip locked)"
+            " update pages set status = 'claimed', claim = %(claim)s,"
+            "   bundle = coalesce(bundle, %(claim)s), attempt = attempt + 1,"
+            "   lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
+            " from ripe where pages.id = ripe.id returning pages.*",
+            {"now": now, "lease": lease, "limit": limit, "claim": str(uuid4())},
+        )
+        return [_claimed(row) for row in rows]
+
+    def expired_claims(self, limit: int) -> list[ClaimedPage]:
+        rows = self._rows(
+            "with lost as (select id from pages where status = 'claimed' and lease_until < clock_timestamp()"
+            "   order by lease_until limit %s for update skip locked)"
+            " update pages set claim = gen_random_uuid(), lease_until = clock_timestamp() + interval '60 s'"
+            " from lost where pages.id = lost.id returning pages.*",
+            (limit,),
+        )
+        return [_claimed(row) for row in rows]
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            if self._listener is None or self._listener.closed:
+                self._listener = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5)
+                self._listener.execute(f"listen {writing.CHANNEL}")
+            return any(True for _ in self._listener.notifies(timeout=seconds, stop_after=1))
+        except psycopg.OperationalError:
+            self._listener = None
+            time.sleep(seconds)
+            return False
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        self._datastore.close()
+
+
+def _recorded(row: DictRow) -> Recorded:
+    stored = decode(row["topic"], bytes(row["state"]))
+    return Recorded(
+        position=row["notification_id"],
+        stream=row["originator_id"],
+        version=row["originator_version"],
+        type=row["topic"],
+        event=stored.data,
+        decision=stored.decision,
+        hash=bytes(row["hash"]),
+    )
+
+
+def _alert_row(row: DictRow) -> AlertRow:
+    named = {**row, "id": str(row["id"]), "status": AlertStatus(row["status"]), "severity": Severity(row["severity"])}
+    return AlertRow(**named)
+
+
+def _claimed(row: DictRow) -> ClaimedPage:
+    page = PageRow(row["id"], row["escalation"], row["incident"], row["user"], row["method"], row["at"])
+    return ClaimedPage(page, str(row["claim"]), str(row["bundle"]), row["attempt"], row["possible_repeat"])

@@ -1,0 +1,212 @@
+"""What a save writes in Postgres, statement by statement, under the insert lock."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from domain.book import Book, Entry, Loaded
+from domain.ids import stream_kind
+from schemas.events import encode, hash_event
+from streams.store.base import Conflict, Save
+
+CHANNEL = "tocsin"
+
+Cursor = psycopg.Cursor[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The events of a book as bytes, their hashes, and the states of their streams after them."""
+
+    events: list[tuple[Entry, bytes]]
+    hashes: list[bytes]
+    states: dict[str, Loaded]
+
+
+def prepare(book: Book) -> Prepared:
+    """Encode and chain a book's events. Raises RuntimeError when its last decision was not closed."""
+    book.end()
+    tips = {entry.stream: book.streams[entry.stream].tip for entry in book.entries}
+    events: list[tuple[Entry, bytes]] = []
+    hashes: list[bytes] = []
+    for entry in book.entries:
+        state = encode(entry.event, entry.decision, tips[entry.stream])
+        tips[entry.stream] = hash_event(entry.stream, entry.version, entry.event.type, state)
+        events.append((entry, state))
+        hashes.append(tips[entry.stream])
+    states = {stream: replace(book.streams[stream], tip=tip) for stream, tip in tips.items()}
+    return Prepared(events, hashes, states)
+
+
+def write_rows(cursor: Cursor, save: Save) -> None:
+    """Everything of a save but its events. Raises Conflict at the first thing that is not as it was looked at."""
+    book = save.book
+    _track(cursor, save)
+    _check_reads(cursor, book)
+    _check_revision(cursor, book)
+    _write_payloads(cursor, book)
+    _write_alerts(cursor, book)
+    _write_due(cursor, book)
+    _write_pages(cursor, book)
+    _settle(cursor, save)
+    cursor.execute(f"notify {CHANNEL}")
+
+
+def _track(cursor: Cursor, save: Save) -> None:
+    for move in sorted(save.tracking, key=lambda move: (move.cluster, move.topic, move.partition)):
+        place = (move.cluster, move.topic, move.partition)
+        if move.expected < 0:
+            query = 'insert into tracking values (%s, %s, %s, %s) on conflict do nothing returning "offset"'
+            cursor.execute(query, (*place, move.offset), prepare=True)
+        else:
+            cursor.execute(
+                'update tracking set "offset" = %s where cluster = %s and topic = %s and partition = %s'
+                ' and "offset" = %s returning "offset"',
+                (move.offset, *place, move.expected),
+                prepare=True,
+            )
+        _require(cursor, 1, f"the position of {move.topic}/{move.partition} has moved")
+
+
+def _check_reads(cursor: Cursor, book: Book) -> None:
+    reads = book.reads
+    if not reads:
+        return
+    cursor.execute(
+        "select r.stream from unnest(%s::text[], %s::bigint[]) as r(stream, version)"
+        " join stored_events e on e.originator_id = r.stream and e.originator_version = r.version + 1 limit 1",
+        (list(reads), list(reads.values())),
+        prepare=True,
+    )
+    row = cursor.fetchone()
+    if row:
+        raise Conflict(f"{row['stream']} was read and has moved")
+
+
+def _check_revision(cursor: Cursor, book: Book) -> None:
+    """The configuration is as the book has it; configuration events move it to the position they will get."""
+    changes = [index for index, entry in enumerate(book.entries, 1) if stream_kind(entry.stream) == "config"]
+    if changes:
+        cursor.execute(
+            "update config_head set revision ="
+            " (select coalesce(max(notification_id), 0) from stored_events) + %s where revision = %s returning 1",
+            (changes[-1], book.config.revision),
+            prepare=True,
+        )
+    elif book.entries:
+        cursor.execute("select 1 from config_head where revision = %s", (book.config.revision,), prepare=True)
+    else:
+        return
+    _require(cursor, 1, "the configuration has changed")
+
+
+def _write_payloads(cursor: Cursor, book: Book) -> None:
+    if book.payloads:
+        salts, bodies = zip(*book.payloads.values(), strict=True)
+        cursor.execute(
+            "insert into payloads select * from unnest(%s::text[], %s::bytea[], %s::bytea[])"
+            " on conflict (ref) do nothing",
+            (list(book.payloads), list(salts), list(bodies)),
+            prepare=True,
+        )
+
+
+ALERT_COLUMNS = (
+    "id", "integration", "fingerprint", "status", "severity", "rev", "source_time", "received_at", "receipt",
+    "first_seen", "last_seen", "count", "group", "episode", "incident", "payload",
+)  # fmt: skip
+ALERT_TYPES = (
+    "uuid", "text", "text", "text", "text", "bigint", "timestamptz", "timestamptz", "text",
+    "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text",
+)  # fmt: skip
+_NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)
+_ARRAYS = ", ".join(f"%s::{kind}[]" for kind in ALERT_TYPES)
+_SETS = ", ".join(f'"{name}" = r."{name}"' for name in ALERT_COLUMNS if name != "id")
+INSERT_ALERTS = f"insert into alert_state ({_NAMES}) select * from unnest({_ARRAYS}) on conflict (id) do nothing"
+UPDATE_ALERTS = (
+    f"update alert_state a set {_SETS} from unnest({_ARRAYS}, %s::bigint[]) as r({_NAMES}, base)"
+    " where a.id = r.id and a.rev = r.base"
+)
+
+
+def _write_alerts(cursor: Cursor, book: Book) -> None:
+    new = sorted(alert for alert in book.changed_alerts if book.alert_revs[alert] == 0)
+    old = sorted(alert for alert in book.changed_alerts if book.alert_revs[alert] > 0)
+    if new:
+        cursor.execute(INSERT_ALERTS, _alert_columns(book, new), prepare=True)
+        _require(cursor, len(new), "an alert was first seen elsewhere")
+    if old:
+        bases = [book.alert_revs[alert] for alert in old]
+        cursor.execute(UPDATE_ALERTS, (*_alert_columns(book, old), bases), prepare=True)
+        _require(cursor, len(old), "an alert was reported elsewhere")
+
+
+def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
+    rows = [book.changed_alerts[alert] for alert in alerts]
+    return tuple([getattr(row, name) for row in rows] for name in ALERT_COLUMNS)
+
+
+def _write_due(cursor: Cursor, book: Book) -> None:
+    for (kind, key), rev in sorted(book.due_dropped.items()):
+        cursor.execute(
+            "delete from due where kind = %s and key = %s and (%s::bigint is null or rev = %s)",
+            (kind, key, rev, rev),
+            prepare=True,
+        )
+        if rev is not None:
+            _require(cursor, 1, f"the deadline {kind}/{key} was met elsewhere")
+    new = [due for _, due in sorted(book.due_put.items()) if due.rev == 0]
+    if new:
+        cursor.execute(
+            "insert into due (kind, key, at, rev) select *, 1 from unnest(%s::text[], %s::text[], %s::timestamptz[])"
+            " on conflict do nothing",
+            ([due.kind for due in new], [due.key for due in new], [due.at for due in new]),
+            prepare=True,
+        )
+        _require(cursor, len(new), "a deadline exists already")
+    for due in (due for _, due in sorted(book.due_put.items()) if due.rev):
+        cursor.execute(
+            "update due set at = %s, rev = rev + 1, lease_until = null where kind = %s and key = %s and rev = %s",
+            (due.at, due.kind, due.key, due.rev),
+            prepare=True,
+        )
+        _require(cursor, 1, f"the deadline {due.kind}/{due.key} was met elsewhere")
+
+
+def _write_pages(cursor: Cursor, book: Book) -> None:
+    if book.pages_put:
+        names = ("id", "escalation", "incident", "user", "method", "at")
+        columns = tuple([getattr(row, name) for row in book.pages_put] for name in names)
+        cursor.execute(
+            'insert into pages (id, escalation, incident, "user", method, at, status)'
+            " select *, 'queued' from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+            " %s::timestamptz[]) on conflict do nothing",
+            columns,
+            prepare=True,
+        )
+        _require(cursor, len(book.pages_put), "a page exists already")
+    if book.pages_cancelled:
+        cursor.execute(
+            "update pages set status = 'cancelled' where id = any(%s) and status = 'queued'",
+            (sorted(book.pages_cancelled),),
+            prepare=True,
+        )
+        _require(cursor, len(book.pages_cancelled), "a page was claimed meanwhile")
+
+
+def _settle(cursor: Cursor, save: Save) -> None:
+    for done in sorted(save.settlements, key=lambda settlement: settlement.page):
+        cursor.execute(
+            "update pages set status = %s, at = coalesce(%s, at), possible_repeat = possible_repeat or %s,"
+            " claim = null, lease_until = null where id = %s and claim = %s and status = 'claimed'",
+            (done.status, done.at, done.possible_repeat, done.page, done.claim),
+            prepare=True,
+        )
+        _require(cursor, 1, f"{done.page} was taken over")
+
+
+def _require(cursor: Cursor, rows: int, otherwise: str) -> None:
+    if cursor.rowcount != rows:
+        raise Conflict(otherwise)
