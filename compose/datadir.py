@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -214,3 +215,10 @@ def _new_secrets() -> Secrets:
         ("wh_" + secrets.token_urlsafe(32) for _ in range(3)),
     )
     return Secrets(ApiKeys(*key), WebhookTokens(*token), secrets.token_urlsafe(32))
+
+
+if __name__ == "__main__":
+    try:
+        remove(Path(sys.argv[1]))
+    except StartError as failure:
+        sys.exit(str(failure))

@@ -191,9 +191,17 @@ def end_processes(
                 process.send_signal(signal_number)
             except psutil.NoSuchProcess:
                 continue
-        _, waiting = psutil.wait_procs(waiting, timeout=patience)
-        if not waiting:
-            return
+        deadline = time.monotonic() + patience
+        while (waiting := [process for process in waiting if _lives(process)]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it still runs. Never waits for it the way psutil does: that would take its exit code from its parent."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def run_tool(

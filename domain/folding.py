@@ -20,6 +20,7 @@ from domain.decision import Actor, Cause, PayloadRef
 class Report:
     """One alert of a receipt, as it came off the `alerts` topic or the inbox.
 
+    `salt` and `raw_digest` are the receipt's: what its texts are digested with, and the digest of its redacted body.
     `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait.
     """
 
@@ -27,6 +28,7 @@ class Report:
     index: int
     receipt: Receipt
     salt: bytes = b""
+    raw_digest: str = ""
     hold: datetime | None = None
 
 
@@ -198,6 +200,7 @@ def _fired(
         received_at=new.received_at,
         receipt=new.receipt,
         payload=payload,
+        raw_digest=report.raw_digest,
         prior=PriorAlert.of(row),  # type: ignore[arg-type]  # a re-fire has a row
     )
 

@@ -18,7 +18,8 @@ from domain.severity import Severity
 class AlertFired:
     """An alert fires that never did, or whose word was resolved when we first heard of it.
 
-    `labels` are only those that a matcher, group_by or title reads; the whole alert is in the payload.
+    `labels` are only those that a matcher, group_by or title reads; the whole alert is in the payload, and
+    `raw_digest` proves the redacted webhook it came in.
     """
 
     type: ClassVar[str] = "group.alert_fired.v1"
@@ -33,6 +34,7 @@ class AlertFired:
     received_at: datetime
     receipt: str
     payload: PayloadRef
+    raw_digest: str
     prior: PriorAlert | None
 
 
@@ -52,6 +54,7 @@ class AlertRefired:
     received_at: datetime
     receipt: str
     payload: PayloadRef
+    raw_digest: str
     prior: PriorAlert
 
 

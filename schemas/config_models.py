@@ -170,7 +170,10 @@ class TargetPart(Part):
     @model_validator(mode="after")
     def _one_of_two(self) -> "TargetPart":
         if (self.user is not None) == (self.team is not None) or (self.team is None) != (self.role is None):
-            wrong("A target is either a user, or a team and a role", "Write {user: ada} or {team: platform, role: primary}")
+            wrong(
+                "A target is either a user, or a team and a role",
+                "Write {user: ada} or {team: platform, role: primary}",
+            )
         return self
 
 
@@ -223,9 +226,9 @@ def _source(value: object) -> object:
 class IntegrationPart(Part):
     """A monitoring system that may post alerts."""
 
-    source: Annotated[
-        str, BeforeValidator(_source), WithJsonSchema({"type": "string", "enum": sorted(SOURCES)})
-    ] = Field(description="the format it speaks")
+    source: Annotated[str, BeforeValidator(_source), WithJsonSchema({"type": "string", "enum": sorted(SOURCES)})] = (
+        Field(description="the format it speaks")
+    )
     token_hashes: list[Hash] = Field(
         default_factory=list, max_length=10, description="of the bearer tokens it may present; see `tocsin token`"
     )
@@ -241,7 +244,7 @@ class ApiKeyPart(Part):
 
 
 def _section(description: str) -> Any:
-    return Field(default_factory=dict, description=description)
+    return Field(default_factory=dict, description=description, json_schema_extra={"additionalProperties": False})
 
 
 _Empty = BeforeValidator(_nothing_is_empty)

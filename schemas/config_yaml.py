@@ -20,7 +20,9 @@ MAX_DEPTH = 64
 _Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _PLAIN_INT = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_ODD_WORDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
+_NO_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_KEY = "\0"  # stands for a name that is not text; no text holds it
+_ODD_WORDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class _Reader:
         self.errors.append(ConfigError(self.file, line, column, path, problem, remedy))
 
     def read(self, events: Iterator[Any]) -> None:
-        """Take in every event of the document; stops at a second document or at too deep nesting."""
+        """Take in every event of the document; gives it up at a second document or too deep nesting."""
         documents = 0
         for event in events:
             match event:
@@ -87,10 +89,12 @@ class _Reader:
                     documents += 1
                     if documents > 1:
                         self.refuse(event.start_mark, "The file holds a second document", "Put it into its own file")
+                        self.root = None
                         return
                 case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                     if len(self.stack) >= MAX_DEPTH:
                         self.refuse(event.start_mark, f"It nests deeper than {MAX_DEPTH} levels", "Make it flatter")
+                        self.root = None
                         return
                     self._open(event)
                 case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
@@ -147,11 +151,13 @@ class _Reader:
             node.key_line, node.key_column = node.line, node.column
         elif frame.key is None:
             self.refuse(event.start_mark, "A name is a list or a mapping", "Write the name as text", frame.path)
-            key, frame.key = "?", "?"
-            return (*frame.path, key)
+            frame.key = _NO_KEY
+            return frame.path
         else:
             key, frame.key = frame.key, None
             node.key_line, node.key_column = frame.key_at
+            if key == _NO_KEY:
+                return frame.path
         frame.node.children.setdefault(key, node)
         return (*frame.path, key)
 
@@ -178,29 +184,39 @@ class _Reader:
 def read_yaml(text: str, file: str) -> tuple[Node | None, list[ConfigError]]:
     """The tree of the one document in `text`, and everything that is wrong with it as YAML.
 
-    The tree is None for an empty document and for one whose syntax is broken.
+    The tree is None for an empty document and for one that cannot be read to its end.
     """
-    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        return None, [ConfigError(file, 1, 1, (), f"It has more than {MAX_BYTES} bytes", "Split it into several files")]
-    bad = _UNSTORABLE.search(text)
+    text = text.removeprefix("\ufeff")
+    bad = _NO_YAML.search(text)
     if bad:
-        return None, [_at_offset(file, text, bad.start(), "A character here is not text", "Remove it")]
+        return None, [at_offset(file, text, bad.start(), "A character here is not allowed in YAML", "Remove it")]
+    if len(text.encode()) > MAX_BYTES:
+        return None, [too_large(file)]
     reader = _Reader(file)
     try:
         reader.read(yaml.parse(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        reader.refuse(error.problem_mark or error.context_mark, *_syntax(error))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        reader.refuse(mark, *_syntax(error))
         return None, reader.errors
-    except yaml.reader.ReaderError as error:
-        offset = min(error.position, len(text))
-        return None, [_at_offset(file, text, offset, "A character here is not allowed in YAML", "Remove it")]
     return reader.root, reader.errors
+
+
+def too_large(file: str) -> ConfigError:
+    """The refusal of a file beyond `MAX_BYTES`."""
+    return ConfigError(file, 1, 1, (), f"The file has more than {MAX_BYTES} bytes", "Split it into several files")
+
+
+def at_offset(file: str, text: str, offset: int, problem: str, remedy: str) -> ConfigError:
+    """An error at the character `offset` of `text`."""
+    line = text.count("\n", 0, offset) + 1
+    return ConfigError(file, line, offset - text.rfind("\n", 0, offset), (), problem, remedy)
 
 
 def _resolved(event: Any) -> "str | int | Odd | None":
     """What YAML 1.1 makes of a scalar, as far as configuration takes it."""
     text: str = event.value
-    if event.style is not None or event.tag == "!":
+    if not event.implicit[0]:
         return text
     resolver = yaml.SafeLoader.yaml_implicit_resolvers
     for tag, pattern in (*resolver.get(text[:1], ()), *resolver.get(None, ())):
@@ -214,18 +230,13 @@ def _resolved(event: Any) -> "str | int | Odd | None":
     return text
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> tuple[str, str]:
-    problem = (error.problem or "the syntax is broken").replace("'\\t'", "tab")
-    context = f" {error.context}" if error.context else ""
+def _syntax(error: yaml.YAMLError) -> tuple[str, str]:
+    problem = getattr(error, "problem", None) or "the syntax is broken"
+    context = getattr(error, "context", None)
     remedy = "Check the indentation, colons and quotes just before this place"
-    if "tab" in problem or "\\t" in problem:
-        remedy = "Indent with spaces, never with tabs"
-    return f"This is not YAML: {problem}{context}", remedy
-
-
-def _at_offset(file: str, text: str, offset: int, problem: str, remedy: str) -> ConfigError:
-    line = text.count("\n", 0, offset) + 1
-    return ConfigError(file, line, offset - (text.rfind("\n", 0, offset) + 1) + 1, (), problem, remedy)
+    if "cannot start any token" in problem:
+        remedy = "Indent with spaces, never with tabs, and put a value that begins with a sign in quotes"
+    return f"This is not YAML: {problem}{f', {context}' if context else ''}", remedy
 
 
 def _place(mark: Any) -> tuple[int, int]:

@@ -52,6 +52,8 @@ def format_matcher(matcher: Matcher) -> str:
 
 def check_pattern(pattern: str) -> None:
     """Raise BadMatcher for a regular expression that does not compile, or that Go's RE2 reads otherwise."""
+    if "[[:" in pattern:
+        raise BadMatcher("The regular expression uses a POSIX class", "Write [a-z], [0-9] or \\w instead")
     try:
         re.compile(pattern)
         compiled(pattern)
@@ -60,12 +62,8 @@ def check_pattern(pattern: str) -> None:
         if pattern.startswith("(?i)"):
             remedy = f"Write (?i:{pattern[4:]}) instead"
         raise BadMatcher(f"The regular expression does not compile: {error}", remedy) from None
-    if "[[:" in pattern:
-        raise BadMatcher("The regular expression uses a POSIX class", "Write [a-z], [0-9] or \\w instead")
     if re.search(r"\(\?(<?[=!]|P=|\()", pattern) or re.search(r"(?<!\\)(\\\\)*\\[1-9]", pattern):
-        raise BadMatcher(
-            "The regular expression looks around or back, which Alertmanager cannot", "Write it without"
-        )
+        raise BadMatcher("The regular expression looks around or back, which Alertmanager cannot", "Write it without")
 
 
 def _pieces(text: str) -> list[str]:
@@ -77,7 +75,8 @@ def _pieces(text: str) -> list[str]:
             pieces.append("")
             continue
         if char == '"':
-            quoted, escaped = quoted is escaped, False
+            quoted = quoted if escaped else not quoted
+            escaped = False
         elif char == "\\":
             escaped = not escaped
         elif char != ",":

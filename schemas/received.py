@@ -34,8 +34,10 @@ class AlertReceived:
     """One part of a receipt.
 
     `part` counts from 1 to `parts`. `raw` is the whole redacted body and `rejected` its members that could not be
-    alerts: both are in part 1 only, so that a storm over many shards is not multiplied. `raw_sha256` (hex, of
-    `raw` in UTF-8) is in every part. `received_at` and all times are aware.
+    alerts: both are in part 1 only, so that a storm over many shards is not multiplied. `raw_digest` (hex, sha256 of
+    the salt and `raw` in UTF-8) is in every part. `salt` (hex, random) is what the texts of this receipt are digested
+    with, so that a digest tells nothing about a short text once the text is erased. `received_at` and all times are
+    aware.
     """
 
     receipt: str
@@ -43,7 +45,8 @@ class AlertReceived:
     received_at: AwareDatetime
     alerts: tuple[Alert, ...]
     raw: str
-    raw_sha256: str
+    raw_digest: str
+    salt: Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
     rejected: tuple[Rejected, ...] = ()
     part: Annotated[int, Field(ge=1)] = 1
     parts: Annotated[int, Field(ge=1)] = 1
@@ -59,13 +62,17 @@ def received(
     received_at: datetime,
     alerts: tuple[Alert, ...],
     raw: str,
+    salt: bytes,
     rejected: tuple[Rejected, ...] = (),
 ) -> AlertReceived:
-    """A whole receipt, before it is split. `received_at` is put into UTC; raises ValueError for a naive one."""
+    """A whole receipt, before it is split. `received_at` is put into UTC; raises ValueError for a naive one.
+
+    `salt` are random bytes, fresh for every receipt.
+    """
     if received_at.tzinfo is None:
         raise ValueError("received_at has no time zone")
-    digest = sha256(raw.encode()).hexdigest()
-    return AlertReceived(receipt, integration, received_at.astimezone(UTC), alerts, raw, digest, rejected)
+    digest = sha256(salt + raw.encode()).hexdigest()
+    return AlertReceived(receipt, integration, received_at.astimezone(UTC), alerts, raw, digest, salt.hex(), rejected)
 
 
 def encode(record: AlertReceived) -> bytes:

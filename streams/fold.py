@@ -73,8 +73,8 @@ class Fold:
         receipt = Receipt(record.receipt, record.integration, record.received_at, arrival.pointer)
         old = now - record.received_at > self.catch_up_age
         for index, alert in enumerate(record.alerts):
-            salt = bytes.fromhex(record.salt)
-            yield Report(alert, index, receipt, salt, now + self.catch_up_hold if old else None)
+            hold = now + self.catch_up_hold if old else None
+            yield Report(alert, index, receipt, bytes.fromhex(record.salt), record.raw_digest, hold)
 
     def _decided(self, reports: Sequence[Report]) -> Book:
         config = self.store.config()

@@ -6,12 +6,10 @@ side by side and one that dies leaves nothing behind but a page that is said aga
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from itertools import count
-from typing import TypeVar
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -23,12 +21,11 @@ from domain.escalations import Escalation
 from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
 from streams.messages import Delivery, deliveries
-from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store, Unavailable
+from streams.patience import patiently
+from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
 from streams.store.deciding import decide
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 LEASE = 60.0
 """Seconds that a claim holds; longer than any channel's own time-outs together."""
@@ -205,17 +202,6 @@ class Pager:
     def _backoff(self, attempt: int, asked: float | None) -> timedelta:
         longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))
         return timedelta(seconds=max(asked or 0.0, random.uniform(longest / 2, longest)))  # noqa: S311
-
-
-async def patiently(work: Callable[[], T]) -> T:
-    """Run blocking `work` on a thread, again and again while the database does not answer."""
-    for attempt in count(1):
-        try:
-            return await asyncio.to_thread(work)
-        except Unavailable as error:
-            log.warning("waiting for the database", because=str(error), attempt=attempt)
-            await asyncio.sleep(random.uniform(0.2, min(5.0, 0.2 * 2**attempt)))  # noqa: S311
-    raise AssertionError("unreachable")
 
 
 def translated(outcome: Outcome) -> tuple[Result, float | None]:

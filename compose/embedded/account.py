@@ -57,8 +57,7 @@ def home_for(data_dir: Path, user: User | None, say: Say = unheard) -> Path:
         home.mkdir(mode=0o700, exist_ok=True)
     elif not home.exists():
         home.unlink(missing_ok=True)  # a link whose target is gone
-        SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
-        home.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=SHARED))
+        home.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=_shared()))
         say(f"The database is kept in {home.resolve()}: the account {user.name} cannot enter {data_dir}")
     if user:
         os.chown(home, user.uid, user.gid)
@@ -72,10 +71,15 @@ def binaries_for(installed: Path, version: str, user: User | None, say: Say = un
     copy = SHARED / f"postgresql-{version}"
     if not copy.exists():
         say(f"Copying the Postgres programs to {copy}: the account {user.name} cannot read {installed}")
-        SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="copy-", dir=SHARED) as staging:
+        with tempfile.TemporaryDirectory(prefix="copy-", dir=_shared()) as staging:
             _publish(installed, Path(staging) / "new", copy)
     return copy
+
+
+def _shared() -> Path:
+    SHARED.mkdir(parents=True, exist_ok=True)
+    SHARED.chmod(0o755)  # whatever root's umask says
+    return SHARED
 
 
 def _publish(installed: Path, staged: Path, copy: Path) -> None:

@@ -84,9 +84,7 @@ def verified_jars(directory: Path | None = None, lock: Path = LOCK, say: Say = u
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=directory.parent) as staging:
         _put_in_place(_fetch(Path(staging), jars), directory, Path(staging) / "replaced")
     fault = first_fault(directory, jars)
-    if (
-        fault is not None
-    ):  # another process replaced it meanwhile, with the same lock: cannot differ unless disk or lock do
+    if fault is not None:  # another process put its own there, by the same lock: the disk, or the lock, is to blame
         raise StartError(f"Kafka's jars in {directory} are still wrong after a fetch: {fault}.")
     return directory
 

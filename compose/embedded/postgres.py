@@ -14,15 +14,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import psutil
 import psycopg
 
 from compose.embedded.account import account_for, binaries_for, home_for
+from compose.embedded.leftovers import clear_leftovers
 from compose.ports import LOOPBACK, stable_port
 from compose.processes import (
     Command,
@@ -31,7 +30,6 @@ from compose.processes import (
     User,
     end,
     end_orphans,
-    end_processes,
     kill,
     run_tool,
     spawn,
@@ -141,7 +139,8 @@ class EmbeddedPostgres:
 
         Returns the command to spawn. Raises StartError as `start` does.
         """
-        self.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)  # its own account must get through to `home`
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.chmod(0o711)  # its own account must get through to `home`, whatever the umask says
         end_orphans(self.data_dir, signal.SIGINT, self._say)
         user = account_for(self.data_dir / "home" / "data")
         home = home_for(self.data_dir, user, self._say)
@@ -149,9 +148,10 @@ class EmbeddedPostgres:
         database = home / "data"
         if not database.exists():
             _create(programs, database, user, self.password)
-        _clear_leftovers(database)
-        sockets = f'"{_socket_dir(home, user)}"'  # a list by its grammar: quoted for the sake of commas
-        options = {**SETTINGS, "port": str(self.port), "unix_socket_directories": sockets}
+        sockets = _socket_dir(home, user)
+        clear_leftovers(database, sockets)
+        # the last is a list by its grammar: quoted for the sake of commas
+        options = {**SETTINGS, "port": str(self.port), "unix_socket_directories": f'"{sockets}"'}
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         argv = (str(programs / "bin" / "postgres"), "-D", str(database), *flags)
         return Command("postgres", argv, self.data_dir, ENVIRONMENT, home, user, signal.SIGINT)
@@ -226,32 +226,6 @@ def _run(
     done = run_tool((program, *arguments), 120, env=ENVIRONMENT, cwd=cwd, user=user, stdin=stdin)
     if done.returncode != 0 or "ERROR:" in done.stdout:
         raise StartError(f"The database could not be made ({name}): {done.stdout.strip()[-800:]}")
-
-
-def _clear_leftovers(database: Path, timeout: float = 10.0) -> None:
-    """Wait for processes of a server that was killed, then drop its lock file if that now names a stranger.
-
-    The file must not go while they live: it holds the shared memory key by which a new server notices them. A file
-    whose process is gone is no obstacle, but Postgres takes a stranger with the same number for a running server.
-    """
-    deadline = time.monotonic() + timeout
-    while left := _servers_on(database):
-        if time.monotonic() > deadline:
-            end_processes(left, timeout)
-        time.sleep(0.05)
-    (database / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _servers_on(database: Path) -> list[psutil.Process]:
-    """Processes of a Postgres server whose working directory is this database."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.name().startswith("postgres") and process.cwd() == str(database):
-                found.append(process)
-        except (psutil.Error, OSError):  # ended meanwhile, or another user's
-            continue
-    return found
 
 
 def _socket_dir(home: Path, user: User | None) -> Path:

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -156,11 +157,14 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 class _Verbatim(EmailPolicy):
-    """Ids and addresses go out as they are: the default policy folds long ones into encoded words, which no mail
-    program finds in a thread again. They are checked before they come here; RFC 5322 allows lines of 998 octets."""
+    """Ids, addresses and subjects go out as they are, on one line of at most 998 octets (RFC 5322 section 2.1.1).
+
+    The default policy folds long ids into encoded words, which no mail program finds in a thread again, and loses or
+    adds spaces when it folds subjects that are not ASCII. All four are checked or encoded before they come here.
+    """
 
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        if name.lower() in ("message-id", "in-reply-to", "references", "to"):
+        if name.lower() in ("message-id", "in-reply-to", "references", "to", "subject"):
             return name, value
         return super().header_store_parse(name, value)
 
@@ -168,12 +172,17 @@ class _Verbatim(EmailPolicy):
 _POLICY = _Verbatim(linesep="\r\n", refold_source="none")
 
 
+def _encoded(subject: str) -> str:
+    """`subject` for a header: ASCII as it is, all else in encoded words of at most 75 characters (RFC 2047)."""
+    return subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode()
+
+
 def compose(rendered: Rendered, settings: SmtpSettings, to: str) -> bytes:
     """The mail as it travels: text first, then HTML (RFC 2046 section 5.1.4), all 7 bit so that any server takes it."""
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = Address(settings.sender_name, addr_spec=settings.sender)
     mail["To"] = to
-    mail["Subject"] = rendered.subject
+    mail["Subject"] = _encoded(rendered.subject)
     for name, value in rendered.headers:
         mail[name] = value
     mail.set_content(rendered.text, cte="quoted-printable")

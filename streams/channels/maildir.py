@@ -150,8 +150,8 @@ def _parse(content: bytes, received_at: datetime) -> Mail:
     return Mail(
         to=str(message["To"] or ""),
         subject=str(message["Subject"] or ""),
-        text=text.get_content() if text is not None else "",
-        html=html.get_content() if html is not None else "",
+        text=text.get_content().replace("\r\n", "\n") if text is not None else "",
+        html=html.get_content().replace("\r\n", "\n") if html is not None else "",
         headers=message,
         received_at=received_at,
     )

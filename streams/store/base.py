@@ -52,6 +52,27 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class RawEvent:
+    """An event as its stored bytes: what is copied, hashed and never rewritten."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    state: bytes
+    decided_at: datetime
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which store this is. `epoch` is raised when it is restored from a backup."""
+
+    store: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrackingMove:
     """The position in one partition moves from `expected` to `offset` (both the last offset folded, -1 for none)."""
 
@@ -140,6 +161,12 @@ class Store(Protocol):
 
     def tail(self, after: int, limit: int) -> list[Recorded]:
         """Events after position `after`, in order."""
+
+    def raw_tail(self, after: int, limit: int) -> list[RawEvent]:
+        """Events after position `after`, in order, as bytes."""
+
+    def identity(self) -> Identity:
+        """Which store this is."""
 
     def history(self, stream: str) -> list[Recorded]:
         """Every event of one stream, in order."""

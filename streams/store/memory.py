@@ -16,7 +16,7 @@ from domain.events import evolve
 from domain.ids import stream_kind
 from schemas.events import decode
 from streams.store import configuration
-from streams.store.base import ClaimedPage, Conflict, Recorded, Save
+from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Recorded, Save
 from streams.store.writing import Prepared, prepare
 
 
@@ -43,6 +43,7 @@ class MemoryStore:
 
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     log: list[Recorded] = field(default_factory=list)
+    _raw: list[RawEvent] = field(default_factory=list)
     _streams: dict[str, list[Recorded]] = field(default_factory=dict)
     _alerts: dict[str, AlertRow] = field(default_factory=dict)
     _due: dict[tuple[str, str], _Due] = field(default_factory=dict)
@@ -106,6 +107,13 @@ class MemoryStore:
     def history(self, stream: str) -> list[Recorded]:
         with self._changed:
             return list(self._streams.get(stream, ()))
+
+    def raw_tail(self, after: int, limit: int) -> list[RawEvent]:
+        with self._changed:
+            return self._raw[after : after + limit]
+
+    def identity(self) -> Identity:
+        return Identity("00000000-0000-0000-0000-000000000000", 1)
 
     def head(self) -> int:
         with self._changed:
@@ -185,6 +193,17 @@ class MemoryStore:
                 len(self.log) + 1, entry.stream, entry.version, entry.event.type, stored.data, stored.decision, digest
             )
             self.log.append(recorded)
+            self._raw.append(
+                RawEvent(
+                    recorded.position,
+                    entry.stream,
+                    entry.version,
+                    recorded.type,
+                    state,
+                    stored.decision.decided_at,
+                    digest,
+                )
+            )
             self._streams.setdefault(entry.stream, []).append(recorded)
         for move in save.tracking:
             self._tracking[move.cluster, move.topic, move.partition] = move.offset

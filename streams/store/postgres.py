@@ -30,9 +30,10 @@ from domain.events import evolve
 from domain.severity import Severity
 from schemas.events import decode
 from streams.store import configuration, writing
-from streams.store.base import ClaimedPage, Conflict, Recorded, Save, Unavailable
+from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Recorded, Save, Unavailable
 from streams.store.recorder import Datastore, Recorder
 
+SCHEMA = "tocsin"
 CACHED_STREAMS = 50_000
 POOL_SIZE = 8
 STATEMENT_TIMEOUT = 10.0
@@ -62,8 +63,9 @@ class PostgresStore:
     Parameters:
         dsn: libpq connection string of a migrated database.
         pool_size: connections at most; statement_timeout and lock_timeout in seconds.
+        schema: where the tables are.
 
-    One instance serves the threads of one process.
+    One instance serves the threads of one process, but only one of them may `wait`.
     """
 
     def __init__(
@@ -72,9 +74,10 @@ class PostgresStore:
         pool_size: int = POOL_SIZE,
         statement_timeout: float = STATEMENT_TIMEOUT,
         lock_timeout: float = LOCK_TIMEOUT,
+        schema: str = SCHEMA,
     ) -> None:
         self._dsn = dsn
-        self._datastore = Datastore(dsn, pool_size, statement_timeout, lock_timeout)
+        self._datastore = Datastore(dsn, schema, pool_size, statement_timeout, lock_timeout)
         self._recorder = Recorder(self._datastore)
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self._cache_lock = threading.Lock()
@@ -139,6 +142,16 @@ class PostgresStore:
             f"select {COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
         )
         return [_recorded(row) for row in self._rows(query, (after, limit))]
+
+    def raw_tail(self, after: int, limit: int) -> list[RawEvent]:
+        query: LiteralString = (
+            f"select {COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
+        )
+        return [_raw(row) for row in self._rows(query, (after, limit))]
+
+    def identity(self) -> Identity:
+        row = self._rows("select store, epoch from store_identity")[0]
+        return Identity(str(row["store"]), row["epoch"])
 
     def head(self) -> int:
         return self._integer("select coalesce(max(notification_id), 0) from stored_events")
@@ -275,6 +288,19 @@ def _recorded(row: DictRow) -> Recorded:
         type=row["topic"],
         event=stored.data,
         decision=stored.decision,
+        hash=bytes(row["hash"]),
+    )
+
+
+def _raw(row: DictRow) -> RawEvent:
+    state = bytes(row["state"])
+    return RawEvent(
+        position=row["notification_id"],
+        stream=row["originator_id"],
+        version=row["originator_version"],
+        type=row["topic"],
+        state=state,
+        decided_at=decode(row["topic"], state).decision.decided_at,
         hash=bytes(row["hash"]),
     )
 

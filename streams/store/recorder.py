@@ -36,11 +36,12 @@ class Datastore(PostgresDatastore):
 
     Parameters:
         dsn: libpq connection string.
+        schema: where the tables are.
         pool_size: connections at most.
         statement_timeout, lock_timeout: seconds, for every statement on every connection.
     """
 
-    def __init__(self, dsn: str, pool_size: int, statement_timeout: float, lock_timeout: float) -> None:
+    def __init__(self, dsn: str, schema: str, pool_size: int, statement_timeout: float, lock_timeout: float) -> None:
         parts = dict(conninfo_to_dict(dsn))
         dbname, host, port, user, password = (
             str(parts.pop(name, "") or "") for name in ("dbname", "host", "port", "user", "password")
@@ -54,10 +55,14 @@ class Datastore(PostgresDatastore):
             connect_timeout=CONNECT_TIMEOUT,
             pool_size=1,
             max_overflow=pool_size - 1,
+            schema=schema,
             originator_id_type="text",
             pre_ping=True,
         )
-        options = f"-c statement_timeout={int(statement_timeout * 1000)} -c lock_timeout={int(lock_timeout * 1000)}"
+        options = (
+            f"-c search_path={schema} -c statement_timeout={int(statement_timeout * 1000)}"
+            f" -c lock_timeout={int(lock_timeout * 1000)}"
+        )
         asked = str(parts.pop("options", "") or "")
         extra: dict[str, Any] = {
             "connect_timeout": CONNECT_TIMEOUT,

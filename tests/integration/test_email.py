@@ -279,9 +279,12 @@ async def test_everybody_in_the_queue_of_a_hanging_server_gets_an_answer_in_time
 
 
 async def test_a_burst_shares_one_connection_and_one_login(authority: Authority) -> None:
-    async with Peer(password=PASSWORD).serving(starttls=authority.server_context(HOST)) as peer:
-        async with channel(settings(peer.port, authority, total_timeout=5.0)) as opened:
-            outcomes = await asyncio.gather(*(opened.send(page(number)) for number in range(50)))
+    context = authority.server_context(HOST)
+    async with (
+        Peer(password=PASSWORD).serving(starttls=context) as peer,
+        channel(settings(peer.port, authority, total_timeout=5.0)) as opened,
+    ):
+        outcomes = await asyncio.gather(*(opened.send(page(number)) for number in range(50)))
 
     assert {type(outcome) for outcome in outcomes} == {Sent}
     assert len(peer.mails) == 50
@@ -300,19 +303,21 @@ async def test_a_refused_recipient_does_not_cost_the_connection() -> None:
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
-    async with Scripted({"RSET": "421 4.4.2 idle too long"}).serving() as server:
-        async with channel(settings(server.port)) as opened:
-            assert isinstance(await opened.send(page(1)), Sent)
-            assert isinstance(await opened.send(page(2)), Sent)
+    script = {"RSET": "421 4.4.2 idle too long"}
+    async with Scripted(script).serving() as server, channel(settings(server.port)) as opened:
+        assert isinstance(await opened.send(page(1)), Sent)
+        assert isinstance(await opened.send(page(2)), Sent)
 
     assert server.connections == 2
 
 
 async def test_a_connection_that_died_in_silence_costs_a_moment_not_the_page() -> None:
-    async with Scripted({"RSET": HANG}).serving() as server:
-        async with channel(settings(server.port, connect_timeout=0.2)) as opened:
-            assert isinstance(await opened.send(page(1)), Sent)
-            assert isinstance(await opened.send(page(2)), Sent)
+    async with (
+        Scripted({"RSET": HANG}).serving() as server,
+        channel(settings(server.port, connect_timeout=0.2)) as opened,
+    ):
+        assert isinstance(await opened.send(page(1)), Sent)
+        assert isinstance(await opened.send(page(2)), Sent)
 
     assert server.connections == 2
 

@@ -289,7 +289,9 @@ def test_only_web_addresses_become_links(url: str) -> None:
 def test_a_megabyte_is_clipped() -> None:
     huge = "x" * 1_000_000
     rendered = mail(
-        replace(OUTAGE, title=huge, service=huge, team=huge, why=huge, summary=huge, labels=((huge, huge),) * 500)
+        replace(
+            OUTAGE, title=huge, service="y" * 1_000_000, team=huge, why=huge, summary=huge, labels=((huge, huge),) * 500
+        )
     )
 
     assert len(rendered.subject) <= SUBJECT_LIMIT

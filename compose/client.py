@@ -1,0 +1,142 @@
+"""Talking to a gateway over HTTP, for the command line and the demo: typed answers, problems as one exception."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from compose.datadir import read_running
+from schemas.api import ApplyAnswer, CommandAnswer, IncidentList, IncidentView, PageView, ReceiptAnswer, Timeline
+
+TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+M = TypeVar("M", bound=BaseModel)
+
+
+class Refusal(Exception):
+    """The gateway said no, or nothing: `str()` is a sentence or two for the person who asked.
+
+    `status` is the HTTP status, 0 when there was no answer; `errors` are an apply's, one line each.
+    """
+
+    def __init__(self, sentence: str, status: int = 0, errors: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.status, self.errors = status, errors
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the gateway is and what to say to it."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+def find_access(url: str | None, key: str | None, data_dir: Path, role: str) -> Access:
+    """The gateway that was named, else the one running on `data_dir` with its example key for `role`.
+
+    Raises Refusal when neither is known.
+    """
+    running = None if url and key else read_running(data_dir)
+    if not url and running is None:
+        raise Refusal(
+            f"No gateway is known: nothing runs on {data_dir}. "
+            "Start one with `make up`, or name one with --url and --key."
+        )
+    keys: Mapping[str, str] = {}
+    if running is not None:
+        known = running.api_keys
+        keys = {"viewer": known.viewer, "responder": known.responder, "admin": known.admin}
+    found = key or keys.get(role)
+    if not found:
+        raise Refusal("No API key is known for that gateway: give one with --key or TOCSIN_API_KEY.")
+    return Access((url or (running.gateway_url if running else "")).rstrip("/"), found)
+
+
+class Client:
+    """A session with one gateway. Every call raises Refusal when it does not get what it asked for."""
+
+    def __init__(self, access: Access, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {access.key}", "X-Tocsin-Origin": "cli"}
+        self._url = access.url
+        self._http = httpx.Client(
+            base_url=access.url, headers=headers, timeout=TIMEOUT, trust_env=False, transport=transport
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def incidents(self, **filters: Any) -> IncidentList:
+        """Incidents, newest first; filters are those of GET /api/v1/incidents."""
+        return self._get(IncidentList, "/api/v1/incidents", filters)
+
+    def incident(self, ref: str, min_position: int | None = None) -> IncidentView:
+        """One incident by name, number or uuid."""
+        return self._get(IncidentView, f"/api/v1/incidents/{ref}", {"min_position": min_position})
+
+    def timeline(self, ref: str, min_position: int | None = None) -> Timeline:
+        """Everything that happened to it."""
+        return self._get(Timeline, f"/api/v1/incidents/{ref}/timeline", {"min_position": min_position})
+
+    def pages(self, ref: str) -> tuple[PageView, ...]:
+        """Who was told, or was to be told."""
+        return tuple(
+            PageView.model_validate(page) for page in self._ask("GET", f"/api/v1/incidents/{ref}/pages").json()
+        )
+
+    def act(self, ref: str, verb: str) -> CommandAnswer:
+        """ack, unack, start, resolve or reopen an incident."""
+        return CommandAnswer.model_validate_json(self._ask("POST", f"/api/v1/incidents/{ref}/{verb}").content)
+
+    def apply(self, documents: Mapping[str, str], dry_run: bool) -> ApplyAnswer:
+        """Make the configuration what these YAML documents say."""
+        body = {"documents": dict(documents), "dry_run": dry_run}
+        return ApplyAnswer.model_validate_json(self._ask("POST", "/api/v1/config/apply", json=body).content)
+
+    def fire(self, source: str, token: str, body: Mapping[str, Any]) -> ReceiptAnswer:
+        """Post a webhook as a monitoring system would."""
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self._ask("POST", f"/api/v1/webhooks/{source}", json=body, headers=headers)
+        return ReceiptAnswer.model_validate_json(answer.content)
+
+    def ready(self) -> httpx.Response:
+        """The answer of /readyz, whatever its status."""
+        return self._send("GET", "/readyz")
+
+    def _get(self, model: type[M], path: str, params: Mapping[str, Any]) -> M:
+        given = {name: value for name, value in params.items() if value not in (None, (), "")}
+        return model.model_validate_json(self._ask("GET", path, params=given).content)
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        answer = self._send(method, path, **arguments)
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise Refusal(
+                f"The gateway at {self._url} does not answer ({type(error).__name__}): is it running?"
+            ) from error
+
+
+def _refusal(answer: httpx.Response) -> Refusal:
+    """What a problem document says, in a sentence or two."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return Refusal(f"The gateway answered {answer.status_code} without saying why.", answer.status_code)
+    parts = [str(problem.get(name, "")).rstrip(".") for name in ("detail", "remedy")]
+    errors = tuple(str(error.get("text", error)) for error in problem.get("errors", ()))
+    sentence = ". ".join(part for part in parts if part) or str(problem.get("title", answer.reason_phrase))
+    return Refusal(f"{sentence}.", answer.status_code, errors)

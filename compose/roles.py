@@ -1,0 +1,126 @@
+"""The roles, put together from their parts: gateway, worker, pager, projector (with the relay).
+
+Each runs alone in its process until SIGTERM or SIGINT, finishes what it has in hand, and ends. An error that nobody
+expected ends it with a non-zero exit; the supervisor starts it again.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from email.utils import parseaddr
+from importlib.metadata import version
+from typing import TypeVar
+
+import structlog
+
+from compose.logs import configure_logs
+from schemas.settings import Settings
+from streams.channels.base import Channel, Secret
+from streams.channels.registry import open_channels
+from streams.channels.smtp import SmtpSettings
+from streams.clock import Clock, clock_from
+from streams.store.postgres import PostgresStore
+
+log = structlog.get_logger()
+
+Work = Callable[[Settings, asyncio.Event], Awaitable[None]]
+T = TypeVar("T")
+
+
+class NotConfigured(Exception):
+    """A role cannot start without a setting; the message names it and what to do."""
+
+
+def required(value: T | None, variable: str) -> T:
+    """The value of a setting that this role cannot do without. Raises NotConfigured."""
+    if value is None:
+        raise NotConfigured(f"{variable} is not set: set it, or use `tocsin up`, which starts what is missing.")
+    return value
+
+
+def run(role: str, work: Work, settings: Settings) -> None:
+    """Run a role's `work` until a signal; its exceptions are the process's."""
+    configure_logs(settings, role)
+    asyncio.run(_until_signal(role, work, settings))
+
+
+async def _until_signal(role: str, work: Work, settings: Settings) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    log.info("role starts", version=version("tocsin") if _installed() else "checkout")
+    await work(settings, stopping)
+    log.info("role stops")
+
+
+def _installed() -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution("tocsin")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def open_store(settings: Settings) -> PostgresStore:
+    """The store that the settings name. One per task that waits on it."""
+    dsn = required(settings.postgres_dsn, "TOCSIN_POSTGRES_DSN").get_secret_value()
+    return PostgresStore(dsn, settings.postgres_pool_size, settings.statement_timeout, settings.lock_timeout)
+
+
+def channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
+    """The channels that are configured; without a mail server there is none for email."""
+    if settings.smtp_host is None:
+        return {}
+    name, address = parseaddr(settings.smtp_from)
+    password = settings.smtp_password
+    smtp = SmtpSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=address,
+        sender_name=name or "Tocsin",
+        domain=address.partition("@")[2],
+        mode=settings.smtp_mode,
+        username=settings.smtp_username,
+        password=Secret(password.get_secret_value()) if password else None,
+        ca_file=str(settings.smtp_ca_file) if settings.smtp_ca_file else None,
+    )
+    return open_channels({"email": smtp}, clock)
+
+
+async def pager(settings: Settings, stopping: asyncio.Event) -> None:
+    """Deadlines and pages; needs Postgres and the channels, never Kafka."""
+    from streams.pager import Pager
+
+    clock = clock_from(settings.clock_file)
+    store = open_store(settings)
+    reach = channels(settings, clock)
+    try:
+        stale_after = timedelta(seconds=settings.stale_after)
+        await Pager(store, settings.org, clock, reach, stale_after, settings.public_url).run(stopping)
+    finally:
+        for channel in reach.values():
+            await channel.close()
+        store.close()
+
+
+async def worker(settings: Settings, stopping: asyncio.Event) -> None:
+    """Folds the alerts topic into decisions."""
+    from streams.fold import Fold
+    from streams.worker import Worker
+
+    required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
+    store = open_store(settings)
+    fold = Fold(
+        store=store,
+        org=settings.org,
+        clock=clock_from(settings.clock_file),
+        catch_up_age=timedelta(seconds=settings.catch_up_age),
+        catch_up_hold=timedelta(seconds=settings.catch_up_hold),
+    )
+    try:
+        await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
+    finally:
+        store.close()

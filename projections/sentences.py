@@ -1,0 +1,192 @@
+"""An event in one sentence for people, made of the log alone: ids, never people's names, addresses or free text.
+
+An escalation's and a page's later events say only what changed; what they are about is in the first event of their
+stream, which is handed in beside them.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TypeVar, assert_never
+
+from domain import changes, escalations, groups, incidents, pages
+from domain.config import Target
+from domain.decision import Actor
+from streams.store.base import Recorded
+
+First = escalations.Started | pages.Queued | None
+"""The first event of an escalation's or a page's stream; None for streams of every other kind."""
+
+F = TypeVar("F", escalations.Started, pages.Queued)
+
+LONGEST_NAME = 80
+LONGEST_FINGERPRINT = 16
+
+
+def sentence(recorded: Recorded, first: First = None) -> str:
+    """What an event says, without a full stop, e.g. `ada acknowledged`.
+
+    Parameters:
+        first: the first event of the same stream, when that is an escalation's or a page's.
+
+    Raises TypeError when it is needed and is not there.
+    """
+    event, actor = recorded.event, who(recorded.decision.cause.actor)
+    if isinstance(event, incidents.IncidentEvent):
+        return _incident(event, actor)
+    if isinstance(event, escalations.EscalationEvent):
+        return _escalation(event, _needed(first, escalations.Started), recorded.decision.decided_at)
+    if isinstance(event, pages.PageEvent):
+        return _page(event, _needed(first, pages.Queued))
+    if isinstance(event, groups.GroupEvent):
+        return _group(event)
+    return _config(event, actor)
+
+
+def who(actor: Actor) -> str:
+    """An actor in a sentence."""
+    return "Tocsin" if actor.kind == "system" else actor.id
+
+
+def _needed(first: First, kind: type[F]) -> F:
+    if not isinstance(first, kind):
+        raise TypeError(f"this sentence needs the {kind.type} that its stream begins with")
+    return first
+
+
+def _incident(event: incidents.IncidentEvent, actor: str) -> str:
+    match event:
+        case incidents.Opened():
+            return f"INC-{event.number} opened for team {event.team} with severity {event.severity}"
+        case incidents.SeverityChanged():
+            change = "raised" if event.after.worse_than(event.before) else "lowered"
+            by = "by an alert" if event.alert else f"by {actor}"
+            return f"severity {change} from {event.before} to {event.after} {by}"
+        case incidents.Acknowledged():
+            return f"{actor} acknowledged{_on_the_way(len(event.in_flight))}"
+        case incidents.Unacknowledged():
+            return f"{actor} gave it back: it escalates again"
+        case incidents.Started():
+            return f"{actor} started to work on it"
+        case incidents.Resolved(reason="alerts_ended"):
+            return "resolved: its last alert ended"
+        case incidents.Resolved():
+            return f"{actor} resolved it"
+        case incidents.Reopened():
+            return f"{actor} reopened it: it escalates again"
+        case incidents.Assigned():
+            return f"{actor} assigned it to {_listed(event.users) or 'nobody'}"
+        case incidents.Commented():
+            return f"{actor} commented"
+        case _:
+            assert_never(event)
+
+
+def _on_the_way(pages_in_flight: int) -> str:
+    if not pages_in_flight:
+        return ""
+    return f" while {'a page was' if pages_in_flight == 1 else f'{pages_in_flight} pages were'} on the way"
+
+
+def _escalation(event: escalations.EscalationEvent, first: escalations.Started, at: datetime) -> str:
+    match event:
+        case escalations.Started():
+            wait = event.first_at - at
+            when = f"; its first step runs in {span(wait)}" if wait >= timedelta(seconds=1) else ""
+            return f"escalation by policy {event.policy.id} began{when}"
+        case escalations.StepNotified():
+            escalated = (event.loop, event.step) > (1, 1)
+            paged = _listed(f"{notified.user} paged by {notified.method}" for notified in event.notified)
+            return f"{'escalated to ' if escalated else ''}{_step(event.loop, event.step)}: {paged}"
+        case escalations.StepSkipped():
+            targets = _listed(map(_target, first.policy.steps[event.step - 1].targets))
+            return f"nobody could be reached in {_step(event.loop, event.step)}: {targets}"
+        case escalations.StepDelayed():
+            return f"{_step(event.loop, event.step)} runs {span(at - event.due_at)} late; later steps wait from now"
+        case escalations.Stopped():
+            return f"escalation stopped: {event.reason}"
+        case escalations.Exhausted():
+            return f"policy {first.policy.id} is exhausted: every step has run and nobody acknowledged"
+        case _:
+            assert_never(event)
+
+
+def _step(loop: int, step: int) -> str:
+    return f"step {step}" if loop == 1 else f"step {step} of round {loop}"
+
+
+def _target(target: Target) -> str:
+    return target.user or f"{target.role} of {target.team}"
+
+
+def _page(event: pages.PageEvent, first: pages.Queued) -> str:
+    page = f"page to {first.user} by {first.method}"
+    place = f"step {first.step}, round {first.loop}"
+    match event:
+        case pages.Queued():
+            return f"{page} queued ({place})"
+        case pages.Sent():
+            attempt = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            repeat = ", possibly a repeat" if event.possible_repeat else ""
+            return f"{page} sent ({place}{attempt}{repeat})"
+        case pages.Failed():
+            return f"{page} failed ({place}, attempt {event.attempt}): {plain(event.reason)}"
+        case pages.Unknown():
+            return f"{page} may or may not have arrived ({place}, attempt {event.attempt}): {plain(event.reason)}"
+        case pages.Cancelled():
+            return f"{page} cancelled ({place}): {event.reason}"
+        case pages.Withheld():
+            return f"{page} withheld ({place}): {plain(event.reason)}"
+        case _:
+            assert_never(event)
+
+
+def _group(event: groups.GroupEvent) -> str:
+    match event:
+        case groups.AlertFired():
+            return f"{_alert(event.fingerprint, event.labels.get('alertname', ''))} fires"
+        case groups.AlertRefired():
+            return f"{_alert(event.fingerprint, event.labels.get('alertname', ''))} fires again"
+        case groups.AlertResolved():
+            return f"{_alert(event.fingerprint)} ended"
+        case groups.AlertExpired():
+            seen = event.last_seen.isoformat(sep=" ", timespec="seconds")
+            return f"{_alert(event.fingerprint)} expired: not heard of since {seen}"
+        case groups.EpisodeOpened():
+            return f"episode {event.episode} of the alert group began"
+        case _:
+            assert_never(event)
+
+
+def _alert(fingerprint: str, name: str = "") -> str:
+    short = plain(fingerprint, LONGEST_FINGERPRINT)
+    return f"alert {plain(name)} (fingerprint {short})" if name else f"alert with fingerprint {short}"
+
+
+def _config(event: changes.ConfigEvent, actor: str) -> str:
+    match event:
+        case changes.ObjectPut():
+            return f"{actor} put {event.object.kind} {event.object.id}"
+        case changes.ObjectRemoved():
+            return f"{actor} removed {event.kind} {event.id}"
+        case _:
+            assert_never(event)
+
+
+def plain(text: str, longest: int = LONGEST_NAME) -> str:
+    """Untrusted text made fit for one line: no control or direction characters, at most `longest` characters."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its two largest units: `30 s`, `12 min 5 s`, `2 h 5 min`, `3 d`."""
+    seconds = max(0, round(length.total_seconds()))
+    days, hours = seconds // 86400, seconds // 3600 % 24
+    units = ((days, "d"), (hours, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
+    first = next((index for index, (amount, _) in enumerate(units) if amount), len(units) - 1)
+    shown = [f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount]
+    return " ".join(shown) or "0 s"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)

@@ -1,0 +1,145 @@
+"""What the HTTP API takes and answers, as pydantic models: the OpenAPI document is generated from these.
+
+Field names are snake_case, times are RFC 3339 in UTC, durations are seconds.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SeverityWord = Literal["critical", "high", "medium", "low", "info"]
+StatusWord = Literal["triggered", "acknowledged", "in_progress", "resolved"]
+
+
+class Model(BaseModel):
+    """The base of every API model: immutable, nothing unknown on input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IncidentView(Model):
+    """An incident as the read model has it at `position`."""
+
+    id: Annotated[str, Field(description="uuid; stable, never reused")]
+    name: Annotated[str, Field(description="what people call it", examples=["INC-7"])]
+    number: int
+    title: str
+    status: StatusWord
+    severity: SeverityWord
+    service: str
+    team: str
+    policy: Annotated[str, Field(description="the escalation policy")]
+    started_at: Annotated[datetime, Field(description="when the trouble began, by the source's word")]
+    opened_at: datetime
+    first_paged_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    assignees: tuple[str, ...] = ()
+    alerts_firing: Annotated[int, Field(description="alerts of this incident that fire now")] = 0
+    alerts_total: int = 0
+    last_alert_at: datetime | None = None
+    version: Annotated[int, Field(description="version of the incident's stream; the ETag of GET")]
+    position: Annotated[int, Field(description="position in the log of the last event that changed it")]
+
+
+class IncidentList(Model):
+    """One page of incidents, newest first."""
+
+    incidents: tuple[IncidentView, ...]
+    next_cursor: Annotated[str | None, Field(description="pass as `cursor` for the next page; null on the last")] = None
+
+
+class TimelineEntry(Model):
+    """One thing that happened to an incident."""
+
+    position: int
+    at: datetime
+    type: Annotated[str, Field(description="the event's name", examples=["incident.opened.v1"])]
+    text: Annotated[str, Field(description="the same for people, in one sentence")]
+    actor: Annotated[str, Field(description="kind:id", examples=["user:ada", "integration:alertmanager"])]
+    origin: Annotated[str, Field(description="webhook, api, cli or pager")]
+    correlation_id: Annotated[str, Field(description="the receipt, request or delivery that caused it")]
+
+
+class Timeline(Model):
+    """Everything that happened to an incident, oldest first."""
+
+    incident: IncidentView
+    entries: tuple[TimelineEntry, ...]
+
+
+class PageView(Model):
+    """Somebody who was told, or was to be told."""
+
+    id: str
+    user: str
+    method: str
+    loop: int
+    step: int
+    status: Literal["queued", "sent", "failed", "unknown", "cancelled", "withheld"]
+    queued_at: datetime
+    settled_at: datetime | None = None
+    delivery: str | None = None
+    reason: str | None = None
+
+
+class CommandAnswer(Model):
+    """What a command left behind. Read your own write with `GET ...?min_position=<position>`."""
+
+    id: str
+    name: str
+    status: StatusWord
+    changed: Annotated[bool, Field(description="false when it already was so")]
+    position: int
+
+
+class ReceiptAnswer(Model):
+    """A webhook is durable: its alerts will be decided, whatever fails now."""
+
+    receipt: Annotated[str, Field(description="follows these alerts through every log line and event")]
+    alerts: int
+    rejected: Annotated[int, Field(description="members of the body that could not be alerts")] = 0
+    warnings: tuple[str, ...] = ()
+
+
+class DependencyHealth(Model):
+    """Whether one thing this role needs works, and if not, what stands still."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Health(Model):
+    """The answer of /readyz, and of each role in `tocsin status`."""
+
+    role: str
+    ok: bool
+    dependencies: tuple[DependencyHealth, ...] = ()
+
+
+class ConfigDiffEntry(Model):
+    """One object that `apply` creates, changes or removes."""
+
+    kind: str
+    id: str
+    change: Literal["create", "update", "remove"]
+
+
+class ApplyAnswer(Model):
+    """What `apply` did, or with dry_run would do."""
+
+    changes: tuple[ConfigDiffEntry, ...]
+    applied: bool
+    revision: int
+    position: int
+
+
+class ApplyRequest(Model):
+    """Configuration documents by file name, as YAML text."""
+
+    documents: Annotated[dict[str, str], Field(min_length=1, max_length=1000)]
+    dry_run: bool = False

@@ -1,0 +1,63 @@
+"""From a validated configuration file to the domain's objects."""
+
+from collections.abc import Iterator
+
+from domain.config import (
+    ApiKey,
+    ConfigObject,
+    ContactMethod,
+    Integration,
+    Member,
+    Policy,
+    RouteTree,
+    Service,
+    Step,
+    Target,
+    Team,
+    User,
+)
+from domain.routing import Route
+from schemas.config_models import ConfigFile, PolicyPart, RoutePart
+
+
+def build(parts: ConfigFile) -> Iterator[ConfigObject]:
+    """The domain objects of a file, section by section."""
+    for name, user in parts.users.items():
+        contacts = (ContactMethod("email", user.email),) if user.email else ()
+        yield User(name, user.name, contacts)
+    for name, team in parts.teams.items():
+        yield Team(name, tuple(Member(member.user, member.role) for member in team.members))
+    for name, service in parts.services.items():
+        yield Service(name, service.team, service.policy)
+    for name, policy in parts.escalation_policies.items():
+        yield Policy(name, _steps(policy), policy.loops)
+    if parts.route is not None:
+        yield RouteTree(_route(parts.route))
+    for name, integration in parts.integrations.items():
+        tokens = tuple(map(_digest, integration.token_hashes))
+        yield Integration(name, integration.source, tokens, integration.shards)
+    for name, key in parts.api_keys.items():
+        yield ApiKey(name, key.role, _digest(key.hash), key.user)
+
+
+def _steps(policy: PolicyPart) -> tuple[Step, ...]:
+    return tuple(
+        Step(tuple(Target(t.user, t.team, t.role) for t in step.targets), step.escalate_after) for step in policy.steps
+    )
+
+
+def _route(part: RoutePart) -> Route:
+    return Route(
+        matchers=tuple(matcher for matchers in part.matchers for matcher in matchers),
+        service=part.service,
+        team=part.team,
+        policy=part.policy,
+        group_by=None if part.group_by is None else tuple(part.group_by),
+        group_wait=part.group_wait,
+        routes=tuple(_route(child) for child in part.routes),
+    )
+
+
+def _digest(written: str) -> str:
+    """The hash as the domain keeps it: lower-case hexadecimal digits alone."""
+    return written.removeprefix("sha256:").lower()

@@ -1,0 +1,84 @@
+"""Configuration objects written as YAML that `config_files.parse_config` reads back to the same objects."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from domain.config import ApiKey, ConfigObject, Integration, Policy, RouteTree, Service, Target, Team, User
+from domain.routing import Route
+from schemas.config_models import ConfigFile
+from schemas.durations import format_duration
+from schemas.matchers import format_matcher
+
+
+def dump_config(objects: Iterable[ConfigObject]) -> str:
+    """One document with all `objects`, sections in the order of the format, each sorted by name.
+
+    Raises ValueError for what the format cannot say: another contact than one mail address.
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for thing in sorted(objects, key=lambda o: o.id):
+        section, written = _written(thing)
+        sections.setdefault(section, {}).update(written if section == "route" else {thing.id: written})
+    document = {"version": 1, **{name: sections[name] for name in ConfigFile.model_fields if name in sections}}
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _written(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
+    """The section that an object belongs to, and what stands there."""
+    match thing:
+        case User():
+            return "users", _said(name=thing.name or None, email=_email(thing))
+        case Team():
+            return "teams", {"members": [{"user": m.user, "role": m.role} for m in thing.members]}
+        case Service():
+            return "services", {"team": thing.team, "policy": thing.policy}
+        case Policy():
+            return "escalation_policies", {"loops": thing.loops, "steps": _steps(thing)}
+        case Integration():
+            hashes = [f"sha256:{token}" for token in thing.token_hashes]
+            return "integrations", {"source": thing.source, "token_hashes": hashes, "shards": thing.shards}
+        case ApiKey():
+            return "api_keys", _said(role=thing.role, hash=f"sha256:{thing.hash}", user=thing.user)
+        case RouteTree():
+            return "route", _route(thing.root)
+
+
+def _email(user: User) -> str | None:
+    if not user.contacts:
+        return None
+    if len(user.contacts) > 1 or user.contacts[0].channel != "email":
+        raise ValueError(f"user `{user.id}` has contacts that the format cannot say")
+    return user.contacts[0].address
+
+
+def _steps(policy: Policy) -> list[dict[str, Any]]:
+    return [
+        {
+            "targets": [_target(target) for target in step.targets],
+            "escalate_after": format_duration(step.escalate_after),
+        }
+        for step in policy.steps
+    ]
+
+
+def _target(target: Target) -> dict[str, Any]:
+    return _said(user=target.user, team=target.team, role=target.role)
+
+
+def _route(route: Route) -> dict[str, Any]:
+    return _said(
+        matchers=[format_matcher(matcher) for matcher in route.matchers] or None,
+        service=route.service,
+        team=route.team,
+        policy=route.policy,
+        group_by=None if route.group_by is None else list(route.group_by),
+        group_wait=None if route.group_wait is None else format_duration(route.group_wait),
+        routes=[_route(child) for child in route.routes] or None,
+    )
+
+
+def _said(**values: Any) -> dict[str, Any]:
+    """The values that say something."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,169 @@
+"""The relay: the store's events, in order and once, on the public topics.
+
+One Kafka transaction per batch under a fixed transactional id (a second relay fences the first), `sequence` is the
+event's position, and it resumes after the highest sequence that consumers can see. Records are CloudEvents 1.0 in
+binary mode; the value is the very bytes that are stored and hashed. Source: CloudEvents Kafka protocol binding.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from prometheus_client import Counter, Gauge
+
+from domain.escalations import Escalation
+from domain.ids import stream_kind, stream_uuid
+from domain.pages import Page
+from schemas.settings import Settings
+from schemas.topics import PUBLIC, client_arguments, public_topic
+from streams.patience import patiently
+from streams.store.base import RawEvent, Store
+from streams.store.leadership import Leadership
+
+log = structlog.get_logger()
+
+BATCH = 500
+POLL = 1.0
+"""Seconds between looks when nobody says that something was saved."""
+TIMEOUT_MS = 10_000
+LOOK_BACK = 2 * BATCH
+"""Offsets at a partition's end that are searched for its last sequence; transaction markers take offsets too."""
+
+RELAYED = Counter("tocsin_relay_events_total", "Events copied to the public topics.", ["topic"])
+POSITION = Gauge("tocsin_relay_position", "Position of the last event copied to the public topics.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Relay:
+    """Copies events to the public topics while it holds the seat; stands by otherwise."""
+
+    def __init__(self, settings: Settings, store: Store, leadership: Leadership) -> None:
+        self._settings, self._store, self._leadership = settings, store, leadership
+        self._position = 0
+        self._source = b""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set. Raises KafkaError when the broker goes away: the supervisor starts it again."""
+        while not stopping.is_set() and not await patiently(self._leadership.hold):
+            await _pause(stopping)
+        if stopping.is_set():
+            return
+        try:
+            await self._relay(stopping)
+        finally:
+            await asyncio.to_thread(self._leadership.release)
+
+    async def _relay(self, stopping: asyncio.Event) -> None:
+        identity = await patiently(self._store.identity)
+        self._source = f"/tocsin/{identity.store}/{identity.epoch}".encode()
+        producer = AIOKafkaProducer(
+            **client_arguments(self._settings),
+            transactional_id=f"{self._settings.topic_prefix}tocsin-relay",
+            max_batch_size=262_144,
+            linger_ms=2,
+            request_timeout_ms=TIMEOUT_MS,
+        )
+        await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
+        try:
+            self._position = await self._last_sequence()
+            log.info("relay resumes", position=self._position)
+            while not stopping.is_set():
+                if not await self._copy(producer):
+                    await asyncio.to_thread(self._store.wait, POLL)
+                    await patiently(self._leadership.hold)
+        finally:
+            await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
+
+    async def _copy(self, producer: AIOKafkaProducer) -> int:
+        """Copy the next batch in one transaction; returns how many events there were."""
+        events = await patiently(partial(self._store.raw_tail, self._position, BATCH))
+        if not events:
+            return 0
+        incidents = await patiently(partial(self._incidents, events))
+        records = [self._record(event, incidents) for event in events]
+        async with producer.transaction():
+            for record in records:
+                await producer.send(record.topic, record.value, key=record.key, headers=record.headers)
+        self._position = events[-1].position
+        POSITION.set(self._position)
+        for record in records:
+            RELAYED.labels(record.topic).inc()
+        return len(events)
+
+    def _incidents(self, events: Iterable[RawEvent]) -> dict[str, str]:
+        """The incident that each escalation and page belongs to: the key that keeps an incident's events in order."""
+        streams = {event.stream for event in events if stream_kind(event.stream) in ("escalation", "page")}
+        loaded = self._store.load(streams)
+        return {s: x.state.incident for s, x in loaded.items() if isinstance(x.state, Escalation | Page)}
+
+    def _record(self, event: RawEvent, incidents: dict[str, str]) -> _Record:
+        kind = stream_kind(event.stream)
+        subject = incidents.get(event.stream, event.stream)
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", f"{event.stream}/{event.version}".encode()),
+            ("ce_source", self._source),
+            ("ce_type", f"tocsin.{event.type}".encode()),
+            ("ce_subject", event.stream.encode()),
+            ("ce_time", event.decided_at.isoformat().replace("+00:00", "Z").encode()),
+            ("ce_sequence", str(event.position).encode()),
+            ("ce_streamversion", str(event.version).encode()),
+            ("ce_hash", event.hash.hex().encode()),
+            ("content-type", b"application/json"),
+        ]
+        return _Record(public_topic(self._settings, kind), stream_uuid(subject).encode(), event.state, headers)
+
+    async def _last_sequence(self) -> int:
+        """The highest sequence on the public topics that a consumer can see."""
+        consumer = AIOKafkaConsumer(
+            **client_arguments(self._settings),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            request_timeout_ms=TIMEOUT_MS,
+        )
+        await asyncio.wait_for(consumer.start(), TIMEOUT_MS / 1000)
+        try:
+            return await _highest(consumer, {f"{self._settings.topic_prefix}{name}" for name in PUBLIC.values()})
+        finally:
+            await consumer.stop()
+
+
+async def _highest(consumer: AIOKafkaConsumer, names: Iterable[str]) -> int:
+    places = [
+        TopicPartition(name, partition) for name in names for partition in consumer.partitions_for_topic(name) or ()
+    ]
+    consumer.assign(places)
+    beginnings, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+    filled = [place for place in places if ends[place] > beginnings[place]]
+    if not filled:
+        return 0
+    consumer.assign(filled)
+    for place in filled:
+        consumer.seek(place, max(beginnings[place], ends[place] - LOOK_BACK))
+    highest = 0
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        while any([await consumer.position(place) < ends[place] for place in filled]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                highest = max([highest, *(_sequence(record.headers) for record in records)])
+    return highest
+
+
+def _sequence(headers: Iterable[tuple[str, bytes]]) -> int:
+    return next((int(value) for name, value in headers if name == "ce_sequence"), 0)
+
+
+async def _pause(stopping: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), POLL)
+    except TimeoutError:
+        return

@@ -1,0 +1,67 @@
+"""One works, the others stand by: a session advisory lock in Postgres that its holder keeps confirming."""
+
+from enum import IntEnum
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from streams.store.base import Unavailable
+
+TIMEOUT = 5
+"""Seconds for connecting and for every statement."""
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""Seconds and probes until either side notices that the other is gone."""
+
+
+class Seat(IntEnum):
+    """What there may be one holder of, per store. The numbers are advisory lock keys and never change."""
+
+    PROJECTOR = 7211
+    RELAY = 7212
+    SEALER = 7213
+
+
+class Leadership:
+    """The claim of one process to a seat.
+
+    Parameters:
+        dsn: libpq connection string; the lock lives as long as a connection of its own.
+        seat: what is claimed.
+    """
+
+    def __init__(self, dsn: str, seat: Seat) -> None:
+        options = f"-c statement_timeout={TIMEOUT}s"
+        self._dsn = make_conninfo(dsn, connect_timeout=TIMEOUT, options=options, **KEEPALIVES)
+        self._seat = seat
+        self._connection: psycopg.Connection[Any] | None = None
+        self._held = False
+
+    def hold(self) -> bool:
+        """Take the seat if it is free, or confirm that it is still ours. Blocks for a round trip.
+
+        Returns whether the seat is ours now. Raises Unavailable when the database does not answer: the seat is then
+        lost, and somebody else may take it.
+        """
+        try:
+            return self._hold()
+        except psycopg.Error as error:
+            self.release()
+            raise Unavailable(f"seat {self._seat.name.lower()}: Postgres does not answer") from error
+
+    def _hold(self) -> bool:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._dsn, autocommit=True)
+        if self._held:
+            self._connection.execute("select 1")
+            return True
+        row = self._connection.execute("select pg_try_advisory_lock(%s)", (int(self._seat),)).fetchone()
+        self._held = bool(row and row[0])
+        return self._held
+
+    def release(self) -> None:
+        """Give the seat up."""
+        self._held = False
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

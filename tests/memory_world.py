@@ -1,0 +1,143 @@
+"""The world in memory: the real deciders, fold and pager on the store in memory, with a fake channel, in one thread."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain import commands, incidents
+from domain.decision import Actor, Cause
+from domain.ids import stream_kind
+from domain.incidents import Incident
+from schemas.config_files import parse_config
+from schemas.received import decode, encode, received, split
+from schemas.sources import SOURCES
+from schemas.sources.parsed import DEFAULT_LIMITS
+from streams.channels.memory import MemoryChannel
+from streams.channels.render import render
+from streams.configuring import apply
+from streams.fold import Arrival, Fold
+from streams.pager import Pager
+from streams.store.base import Save, Store, TrackingMove
+from streams.store.deciding import decide, open_book
+from streams.store.memory import MemoryStore
+from tests.world import CONFIG, START, Said, Seen, World
+
+ORG = "default"
+VERBS = {
+    "ack": incidents.Acknowledge(),
+    "unack": incidents.Unacknowledge(),
+    "start": incidents.Start(),
+    "resolve": incidents.Resolve(),
+    "reopen": incidents.Reopen(),
+}
+
+
+class MemoryWorld(World):
+    """`store` may be any store: the contract suites hand in a real one."""
+
+    def __init__(self, store: Store | None = None, config: str = CONFIG) -> None:
+        super().__init__()
+        self._now = START
+        self.store: Store = store or MemoryStore(wall=self.now)
+        self.channel = MemoryChannel("email")
+        self.fold = Fold(self.store, ORG, self.now, timedelta(seconds=60), timedelta(seconds=30))
+        self.pager = Pager(self.store, ORG, self.now, {"email": self.channel}, timedelta(minutes=10))
+        self.offset = -1
+        self._taken: set[int] = set()
+        self.configure(config)
+
+    def configure(self, config: str) -> None:
+        cause = Cause(Actor("user", "root"), "cli", "command/apply", "apply", "apply")
+        apply(self.store, ORG, parse_config(config, "world.yaml"), cause, self.now(), b"salt")
+
+    def now(self) -> datetime:
+        return self._now
+
+    def post(self, body: dict[str, Any]) -> None:
+        self.receive(body, self.now())
+        self.settle()
+
+    def receive(self, body: dict[str, Any], received_at: datetime) -> None:
+        """Take a webhook through every shape it has on its way, and fold it."""
+        parsed = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS)
+        whole = received(
+            f"r-{next(self._receipts):06}", "alertmanager", received_at, parsed.alerts, parsed.raw, b"salt"
+        )
+        for _, part in split(ORG, whole, 1):
+            move = TrackingMove("default", "alerts", 0, self.offset, self.offset + 1)
+            self.offset += 1
+            self.fold.save([Arrival(decode(encode(part)), f"default/alerts/0@{self.offset}")], (move,))
+
+    def settle(self) -> None:
+        """Let the pager work until there is nothing left to do now."""
+        while True:
+            stepped, claimed = self.pager.step(), self.pager.claim(100)
+            if claimed:
+                outcomes = [asyncio.run(self.pager.deliver(delivery)) for delivery in claimed]
+                self.pager.settle(outcomes)
+            if not stepped and not claimed:
+                return
+
+    def advance(self, **delta: float) -> None:
+        """Time passes in small steps, so that what is due happens in order and on time."""
+        end = self._now + timedelta(**delta)
+        while self._now < end:
+            self._now = min(end, self._now + timedelta(seconds=5))
+            self.settle()
+
+    def jump(self, **delta: float) -> None:
+        """Time passes while the pager is down."""
+        self._now += timedelta(**delta)
+        self.settle()
+
+    def command(self, verb: str, incident: str, by: str = "ada") -> str:
+        stream = self._streams()[incident]
+        cause = Cause(Actor("user", by), "api", "command/test", "test", "test")
+        after: list[Incident] = []
+
+        def attempt() -> Save:
+            book = open_book(self.store, ORG, [stream])
+            after.append(commands.execute(book, stream, VERBS[verb], cause, self.now()))
+            return Save(book)
+
+        decide(self.store, attempt)
+        self.settle()
+        return after[-1].status.value
+
+    def _streams(self) -> dict[str, str]:
+        opened = [e for e in self.store.tail(0, 1_000_000) if isinstance(e.event, incidents.Opened)]
+        return {f"INC-{e.event.number}": e.stream for e in opened if isinstance(e.event, incidents.Opened)}
+
+    def next_message(self, user: str) -> Said | None:
+        for index, said in enumerate(self._said()):
+            if index not in self._taken and said.user == user:
+                self._taken.add(index)
+                return said
+        return None
+
+    def leftover(self) -> list[Said]:
+        return [said for index, said in enumerate(self._said()) if index not in self._taken]
+
+    def _said(self) -> list[Said]:
+        said = []
+        for message in self.channel.delivered:
+            rendered = render(message, "example.test", self.now())
+            names = tuple(f"INC-{line.number}" for line in message.lines)
+            said.append(Said(message.person_id, "email", names, rendered.subject, rendered.text))
+        return said
+
+    def incidents(self) -> list[Seen]:
+        found = []
+        for name, stream in self._streams().items():
+            state = self.store.load([stream])[stream].state
+            assert isinstance(state, Incident)
+            found.append(Seen(name, state.title, state.status, state.severity, state.service, state.team))
+        return found
+
+    def event_types(self, incident: str) -> list[str]:
+        stream = self._streams()[incident]
+        kinds = ("incident", "escalation", "page", "group")
+        events = [e for e in self.store.tail(0, 1_000_000) if stream_kind(e.stream) in kinds]
+        escalations = {e.stream for e in events if getattr(e.event, "incident", "") == stream}
+        return [e.type for e in events if e.stream == stream or e.stream in escalations]

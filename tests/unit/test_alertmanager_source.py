@@ -1,0 +1,474 @@
+"""Alertmanager's webhook becomes alerts: by contract page 02, whatever is thrown at it, and without its secrets."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.alerts import Alert, AlertStatus
+from domain.severity import Severity
+from schemas.problems import KINDS, headers, of_bad_body, problem
+from schemas.sources import SOURCES, BadBody, Limits, Parsed
+from schemas.sources.alertmanager import parse, redact
+from schemas.sources.bodies import read_json
+from schemas.sources.normalise import fnv_fingerprint, parse_time
+from schemas.sources.redaction import REDACTED, is_secret_key, redact_text
+
+# captured from Alertmanager, as on contract page 02
+CAPTURED = rb"""{"version":"4","groupKey":"{}:{alertname=\"ServiceDown\"}","truncatedAlerts":0,
+ "status":"firing","receiver":"incident-api","notification_reason":"first notification",
+ "groupLabels":{"alertname":"ServiceDown"},
+ "commonLabels":{"alertname":"ServiceDown","severity":"page","team":"platform"},
+ "commonAnnotations":{"summary":"down"},"routeLabels":{},
+ "externalURL":"http://am.example:9093",
+ "alerts":[{"status":"firing","labels":{"alertname":"ServiceDown","job":"my-service","severity":"page"},
+   "annotations":{"summary":"down","runbook_url":"https://rb.example/x"},
+   "startsAt":"2026-11-20T21:26:47.632Z","endsAt":"0001-01-01T00:00:00Z",
+   "generatorURL":"http://prom:9090/graph?g0.expr=up","fingerprint":"955bdf9692ad12ea"}]}"""
+STARTED = datetime(2026, 11, 20, 21, 26, 47, 632000, UTC)
+
+
+def member(**changes: Any) -> dict[str, Any]:
+    """A good member of `alerts`, changed; None removes a key."""
+    alert: dict[str, Any] = json.loads(CAPTURED)["alerts"][0] | changes
+    return {key: value for key, value in alert.items() if value is not None}
+
+
+def body(*members: object, **changes: Any) -> bytes:
+    return json.dumps({**json.loads(CAPTURED), "alerts": list(members), **changes}).encode()
+
+
+def one(**changes: Any) -> Alert:
+    """The alert of a body with one member."""
+    (alert,) = parse(body(member(**changes))).alerts
+    return alert
+
+
+def refused(raw: bytes, limits: Limits | None = None) -> BadBody:
+    with pytest.raises(BadBody) as caught:
+        parse(raw, limits or Limits())
+    return caught.value
+
+
+class TestAGoodBody:
+    def test_the_captured_payload(self) -> None:
+        parsed = SOURCES["alertmanager"](CAPTURED, Limits())
+        assert parsed.alerts == (
+            Alert(
+                fingerprint="955bdf9692ad12ea",
+                status=AlertStatus.FIRING,
+                severity=Severity.CRITICAL,
+                labels={"alertname": "ServiceDown", "job": "my-service", "severity": "page"},
+                annotations={"summary": "down", "runbook_url": "https://rb.example/x"},
+                source_time=STARTED,
+                starts_at=STARTED,
+                ends_at=None,
+                summary="down",
+                links=(("runbook", "https://rb.example/x"), ("source", "http://prom:9090/graph?g0.expr=up")),
+            ),
+        )
+        assert json.loads(parsed.raw) == json.loads(CAPTURED)
+        assert (parsed.rejected, parsed.warnings) == ((), ())
+
+    def test_each_alert_has_its_own_status(self) -> None:
+        ended = "2026-11-20T22:00:00Z"
+        parsed = parse(body(member(), member(status="resolved", endsAt=ended), status="resolved"))
+        assert [alert.status for alert in parsed.alerts] == [AlertStatus.FIRING, AlertStatus.RESOLVED]
+        assert parsed.alerts[1].source_time == parsed.alerts[1].ends_at == datetime(2026, 11, 20, 22, tzinfo=UTC)
+        assert parsed.alerts[1].starts_at == STARTED
+
+    @pytest.mark.parametrize(
+        ("label", "severity"),
+        [
+            ("critical", Severity.CRITICAL),
+            ("Warning", Severity.MEDIUM),
+            ("odd", Severity.MEDIUM),
+            (None, Severity.MEDIUM),
+        ],
+    )
+    def test_severity_comes_from_its_label(self, label: str | None, severity: Severity) -> None:
+        assert one(labels={"alertname": "X", "severity": label}).severity is severity
+
+    @pytest.mark.parametrize(
+        ("annotations", "summary"),
+        [
+            ({"summary": "s", "description": "d", "message": "m"}, "s"),
+            ({"summary": " ", "description": "d\n", "message": "m"}, "d"),
+            ({"message": "m"}, "m"),
+            ({"other": "o"}, ""),
+            (None, ""),
+        ],
+    )
+    def test_summary_is_the_first_that_says_something(self, annotations: dict[str, str] | None, summary: str) -> None:
+        assert one(annotations=annotations).summary == summary
+
+    def test_links_are_runbook_dashboard_source(self) -> None:
+        links = one(annotations={"dashboard": "http://g/d", "runbook_url": "https://r"}, generatorURL="http://p").links
+        assert links == (("runbook", "https://r"), ("dashboard", "http://g/d"), ("source", "http://p"))
+
+    @pytest.mark.parametrize(
+        "url", ["javascript:alert(1)", "ftp://x/y", "see the wiki", "https://x/\ny", 'http://x/"><b>']
+    )
+    def test_only_web_addresses_become_links(self, url: str) -> None:
+        parsed = parse(body(member(annotations={"runbook_url": url}, generatorURL="")))
+        assert parsed.alerts[0].links == ()
+        assert parsed.warnings[0].startswith("alerts[0].annotations.runbook_url is not an http or https address")
+
+    def test_truncation_is_a_warning(self) -> None:
+        parsed = parse(body(member(), truncatedAlerts=3))
+        assert len(parsed.alerts) == 1
+        assert "left that many alerts" in parsed.warnings[0]
+        assert "`max_alerts`" in parsed.warnings[0]
+
+    def test_old_and_new_optional_fields_may_be_absent(self) -> None:
+        bare = {"version": "4", "alerts": [{"status": "firing", "labels": {"alertname": "X"}}]}
+        (alert,) = parse(json.dumps(bare).encode()).alerts
+        assert (alert.source_time, alert.starts_at, alert.ends_at, alert.links) == (None, None, None, ())
+
+    def test_a_body_without_alerts_is_empty(self) -> None:
+        assert parse(body()).alerts == ()
+
+
+class TestFingerprints:
+    def test_the_algorithm_is_that_of_prometheus(self) -> None:
+        """Source of the value: prometheus/common model/signature_test.go."""
+        labels = {"name": "garland, briggs", "fear": "love is not enough"}
+        assert int(fnv_fingerprint(labels), 16) == 5799056148416392346
+        assert int(fnv_fingerprint({}), 16) == 14695981039346656037
+
+    @pytest.mark.parametrize("absent", [None, "", 7, "with space", "x" * 129])
+    def test_an_absent_or_unusable_one_is_computed(self, absent: object) -> None:
+        assert one(fingerprint=absent).fingerprint == fnv_fingerprint(member()["labels"])
+
+    def test_empty_labels_do_not_count(self) -> None:
+        labels = {**member()["labels"], "empty": "", "null": None}
+        assert one(fingerprint=None, labels=labels).fingerprint == one(fingerprint=None).fingerprint
+
+    def test_alerts_that_differ_in_a_secret_stay_two(self) -> None:
+        first, second = (one(fingerprint=None, labels={"alertname": "X", "token": word}) for word in ("a1", "b2"))
+        assert first.labels == second.labels == {"alertname": "X", "token": REDACTED}
+        assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-11-20T21:26:47Z", datetime(2026, 11, 20, 21, 26, 47, 0, UTC)),
+        ("2026-11-20T21:26:47.6Z", datetime(2026, 11, 20, 21, 26, 47, 600000, UTC)),
+        ("2026-11-20T21:26:47.123456789Z", datetime(2026, 11, 20, 21, 26, 47, 123456, UTC)),
+        ("2026-11-20T21:26:47.632+05:30", datetime(2026, 11, 20, 15, 56, 47, 632000, UTC)),
+        ("2026-11-20t21:26:47-08:00", datetime(2026, 11, 21, 5, 26, 47, 0, UTC)),
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00.000+01:00", None),
+    ],
+)
+def test_times_of_rfc_3339(text: str, time: datetime | None) -> None:
+    assert parse_time(text) == time
+
+
+NO_TIMES = (
+    "",
+    "now",
+    "2026-11-20",
+    "2026-11-20 21:26:47Z",
+    "2026-11-20T21:26:47",
+    "2026-13-20T21:26:47Z",
+    "2026-11-20T25:00:00Z",
+    "9999-12-31T23:59:59-01:00",
+    "2026-11-20T21:26:47.1234567890Z",
+    "２026-11-20T21:26:47Z",
+    "2026-11-20T21:26:47+99:00",
+)
+SECRET_KEYS = [
+    *("password", "DB_PASSWORD", "db-passwd", "Authorization", "proxy-authorization", "apiKey", "X-Api-Key", "api_key"),
+    *("access_token", "token", "clientSecret", "secret", "Set-Cookie", "cookie", "private_key", "credentials", "PGPWD"),
+]
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
+def test_what_is_no_time_is_unknown_and_does_not_lose_the_alert(text: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        parse_time(text)
+    parsed = parse(body(member(startsAt=text or "x")))
+    assert parsed.alerts[0].starts_at is parsed.alerts[0].source_time is None
+    assert parsed.warnings[0].startswith("alerts[0].startsAt is not a")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("raw", "what"),
+        [
+            (b"", "expecting value at line 1, column 1"),
+            (b"status=firing", "expecting value"),
+            (b'{"version":"4"', "line 1, column 15"),
+            (b'{"version":"4"}x', "extra data"),
+            (b'{"version":"\xff"}', "byte 12 is not UTF-8"),
+            ("\ufeff{}".encode(), "BOM"),
+            (CAPTURED.decode().encode("utf-16"), "not UTF-8"),
+            (b'{"version":"4","alerts":[],"x":NaN}', "NaN is not a JSON number"),
+            (b'{"version":"4","alerts":[],"x":-Infinity}', "-Infinity is not a JSON number"),
+            (b'{"version":"4","alerts":[],"x":1e999}', "a number is too large"),
+            (b'{"version":"4","alerts":[],"x":' + b"9" * 5000 + b"}", "xceeds the limit"),
+            (b'{"version":"4","alerts":[],"alerts":[]}', "the same key twice"),
+            (b'{"a\\u0000":1,"a\\ufffd":1}', "the same key twice"),
+            (b'{"version":"4","alerts":[],"x":' + b"[" * 40 + b"]" * 40 + b"}", "nested deeper than 32 levels"),
+            (b"[" * 1_000_000, "nested deeper"),
+            (b'{"a":"tab\there"}', "invalid control character"),
+        ],
+    )
+    def test_not_json_is_400(self, raw: bytes, what: str) -> None:
+        error = refused(raw)
+        assert (error.status, error.field) == (400, "")
+        assert what in error.problem
+        assert error.remedy
+
+    def test_brackets_inside_strings_are_no_nesting(self) -> None:
+        assert one(annotations={"summary": '[[[[\\"' * 50}).summary.startswith("[[[[")
+
+    @pytest.mark.parametrize(
+        ("raw", "field", "remedy"),
+        [
+            (body(member(), version="1"), "version", 'Grafana sends "1"'),
+            (body(member(), version=4), "version", "has to be upgraded"),
+            (b'{"text":"my own template"}', "version", "`payload`"),
+            (b"[]", "version", "`payload`"),
+            (b'"text"', "version", "`payload`"),
+            (b'{"version":"4"}', "alerts", "`payload`"),
+            (body(version="4", alerts={}), "alerts", "`payload`"),
+        ],
+    )
+    def test_another_payload_is_422_and_says_so(self, raw: bytes, field: str, remedy: str) -> None:
+        error = refused(raw)
+        assert (error.status, error.field) == (422, field)
+        assert remedy in error.remedy
+
+    def test_too_many_alerts_name_max_alerts(self) -> None:
+        error = refused(body(*[member()] * 3), Limits(max_alerts=2))
+        assert (error.status, error.field) == (422, "alerts")
+        assert "3 alerts; at most 2" in error.problem
+        assert "`max_alerts: 2`" in error.remedy
+
+    def test_too_large_is_413_before_it_is_read(self) -> None:
+        error = refused(b"\xff" * 11, Limits(max_body_bytes=10))
+        assert error.status == 413
+        assert "TOCSIN_MAX_BODY_BYTES" in error.remedy
+
+    def test_a_refusal_becomes_a_problem_document(self) -> None:
+        document = of_bad_body(refused(b'{"version":"1"}'), instance="/hook", request_id="q1").document()
+        assert document["type"] == "/problems/unsupported_payload"
+        assert (document["status"], document["field"], document["request_id"]) == (422, "version", "q1")
+        assert of_bad_body(refused(b"")).type == "/problems/bad_json"
+        assert "field" not in of_bad_body(refused(b"")).document()
+
+
+class TestBadMembers:
+    @pytest.mark.parametrize(
+        ("bad", "field", "why"),
+        [
+            ("text", "", "is not an object"),
+            (None, "", "is not an object"),
+            (member(status="pending"), "status", 'neither "firing" nor "resolved"'),
+            (member(status=None), "status", 'neither "firing" nor "resolved"'),
+            (member(labels=None), "labels", "is not an object"),
+            (member(labels=["a"]), "labels", "is not an object"),
+            (member(labels={}, fingerprint=None), "labels", "nothing identifies the alert"),
+            (member(labels={"a": ""}, fingerprint=None), "labels", "nothing identifies the alert"),
+        ],
+    )
+    def test_a_bad_member_is_rejected_and_the_good_go_on(self, bad: object, field: str, why: str) -> None:
+        parsed = parse(body(member(), bad, member(fingerprint="f2")))
+        assert [alert.fingerprint for alert in parsed.alerts] == ["955bdf9692ad12ea", "f2"]
+        (rejected,) = parsed.rejected
+        assert (rejected.index, rejected.field) == (1, field)
+        assert why in rejected.problem
+
+    def test_a_bent_value_keeps_the_alert_and_warns_without_quoting_it(self) -> None:
+        annotations = {"summary": "s" * 5000, "list": ["hunter2"], "n" * 129: "x"}
+        parsed = parse(body(member(annotations=annotations, labels={"alertname": "A" * 2000, "count": 3})))
+        (alert,) = parsed.alerts
+        assert len(alert.summary) == len(alert.annotations["summary"]) == 4096
+        assert alert.summary.endswith("s…")
+        assert len(alert.labels["alertname"]) == 1024
+        assert alert.labels["count"] == "3"
+        assert alert.annotations["list"] == '["hunter2"]'
+        text = "\n".join(parsed.warnings)
+        assert "alerts[0].annotations.summary has 5000 characters and is cut to 4096" in text
+        assert "alerts[0].labels.count is not text" in text
+        assert "a name of 129 characters" in text
+        assert "hunter2" not in text
+
+    def test_too_many_labels_keep_those_that_routing_knows(self) -> None:
+        labels = {f"a{n:03}": "x" for n in range(100)} | {"severity": "critical", "service": "payments"}
+        parsed = parse(body(member(labels=labels)))
+        assert len(parsed.alerts[0].labels) == 64
+        assert parsed.alerts[0].labels["service"] == "payments"
+        assert parsed.alerts[0].severity is Severity.CRITICAL
+        assert parsed.warnings == ("alerts[0].labels has more than 64 names; the rest is left out",)
+
+    def test_warnings_do_not_grow_without_end(self) -> None:
+        parsed = parse(body(*[member(startsAt="x")] * 100))
+        assert len(parsed.warnings) == 21
+        assert parsed.warnings[-1] == "and 80 more warnings"
+
+    def test_what_postgres_cannot_store_is_replaced_everywhere(self) -> None:
+        raw = body(member(labels={"a\0b": "x\0\ud800y"}, annotations={"summary": "\udfff\0"}, fingerprint=None))
+        parsed = parse(raw)
+        assert parsed.alerts[0].labels == {"a\ufffdb": "x\ufffd\ufffdy"}
+        assert parsed.alerts[0].summary == "\ufffd\ufffd"
+        assert "\0" not in parsed.raw
+        parsed.raw.encode()
+
+    def test_a_pair_of_surrogates_is_one_character(self) -> None:
+        assert one(annotations={"summary": "\N{FIRE}"}).summary == "\N{FIRE}"
+
+
+class TestRedaction:
+    @pytest.mark.parametrize("key", SECRET_KEYS)
+    def test_keys_that_hold_secrets(self, key: str) -> None:
+        assert is_secret_key(key)
+        assert one(labels={"alertname": "X", key: "hunter2"}).labels[key] == REDACTED
+        assert one(annotations={key: ["hunter2"]}).annotations[key] == REDACTED
+
+    @pytest.mark.parametrize(
+        "key", ["alertname", "severity", "service", "key", "secret_name", "secret_namespace", "token_count", "keyspace"]
+    )
+    def test_keys_that_hold_none(self, key: str) -> None:
+        assert not is_secret_key(key)
+
+    @pytest.mark.parametrize(
+        ("text", "left"),
+        [
+            ("https://ada:hunter2@host/x?y=1", "https://[redacted]@host/x?y=1"),
+            ("postgres://u:hunter@2@db:5432/x", "postgres://[redacted]@db:5432/x"),
+            ("http://h/p?a=1&token=hunter2&b=2", "http://h/p?a=1&token=[redacted]&b=2"),
+            ("http://h/p?url=http://i/?api_key=hunter2", "http://h/p?url=http://i/?api_key=[redacted]"),
+            ("http://h/g0.expr=up%7Btoken%3Dhunter2", "http://h/g0.expr=up%7Btoken%3D[redacted]"),
+            ("host=db password=hunter2 user=u", "host=db password=[redacted] user=u"),
+            ('cfg {"password": "hun ter2", "a": 1}', 'cfg {"password": [redacted], "a": 1}'),
+            ("curl -H 'Authorization: Bearer hunter2'", "curl -H 'Authorization: [redacted]"),
+            ("X-Auth-Token: hunter2\nnext", "X-Auth-Token: [redacted]\nnext"),
+            ("Cookie: a=hunter2; b=hunter2", "Cookie: [redacted]"),
+            ("the token: expired at noon", "the token: expired at noon"),
+            ("mail ada@example.test", "mail ada@example.test"),
+            ("secret_name=tls-cert", "secret_name=tls-cert"),
+            ("password=", "password="),
+        ],
+    )
+    def test_secrets_in_text(self, text: str, left: str) -> None:
+        assert redact_text(text) == left
+
+    def test_the_whole_body_is_redacted(self) -> None:
+        raw = body(member(generatorURL="http://u:hunter2@p/?token=hunter2"), extra={"deep": [{"password": "hunter2"}]})
+        parsed = parse(raw)
+        assert "hunter2" not in parsed.raw + repr(parsed.alerts)
+        assert redact(raw) == parsed.raw
+
+    @pytest.mark.parametrize(
+        "pattern",
+        ["tokentoken", "://a", "token=", "x-", "token='", 'token:\\"', '\\"', "://", "a.b-", "%3D", "token: "],
+    )
+    def test_no_text_takes_long(self, pattern: str) -> None:
+        """Each of these is quadratic in a careless expression: minutes, not a fraction of a second."""
+        started = datetime.now(UTC)
+        redact(json.dumps(pattern * (1_000_000 // len(pattern))).encode())
+        assert (datetime.now(UTC) - started).total_seconds() < 5
+
+
+def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    nested,
+    max_leaves=6,
+)
+odd_members = st.dictionaries(
+    st.sampled_from(["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"]),
+    json_values | st.dictionaries(st.sampled_from(["severity", "runbook_url", "summary", "token"]), json_values),
+).map(lambda changes: member() | changes)
+odd_bodies = st.builds(
+    lambda members, changes: json.dumps({**json.loads(CAPTURED), "alerts": members, **changes}).encode(),
+    st.lists(odd_members | json_values, max_size=3),
+    st.dictionaries(st.sampled_from(["version", "alerts", "truncatedAlerts", "status", "x"]), json_values, max_size=2),
+)
+cut_bodies = st.tuples(st.integers(0, len(CAPTURED)), st.binary(max_size=3)).map(
+    lambda cut: CAPTURED[: cut[0]] + cut[1] + CAPTURED[cut[0] + 1 :]
+)
+
+
+@settings(max_examples=300)
+@given(st.binary() | cut_bodies | odd_bodies | json_values.map(lambda value: json.dumps(value).encode()))
+def test_whatever_the_body_alerts_or_bad_body(raw: bytes) -> None:
+    try:
+        parsed = parse(raw)
+    except BadBody as refusal:
+        assert refusal.status in (400, 413, 422)
+        assert refusal.problem
+        assert refusal.remedy
+        return
+    members = json.loads(raw)["alerts"]
+    assert len(parsed.alerts) + len(parsed.rejected) == len(members), "every member is an alert or a rejection"
+    assert_storable(parsed)
+
+
+def assert_storable(parsed: Parsed) -> None:
+    assert read_json(parsed.raw.encode(), Limits()) == json.loads(parsed.raw)
+    for alert in parsed.alerts:
+        assert alert.fingerprint
+        assert all(alert.labels.values())
+        assert all(isinstance(value, str) for value in (*alert.labels.values(), *alert.annotations.values()))
+        assert all(time is None or time.tzinfo is UTC for time in (alert.source_time, alert.starts_at, alert.ends_at))
+
+
+SECRET = "QJX7-planted-zW"
+WRAPPINGS: list[Callable[[str, str], Any]] = [
+    lambda key, around: {key: SECRET},
+    lambda key, around: {key: [around, {"v": SECRET}]},
+    lambda key, around: {"text": f"{around} {key}={SECRET} {around}"},
+    lambda key, around: {"text": f'{around} {key}="{SECRET} {SECRET}" {around}'},
+    lambda key, around: {"text": f"https://user:{SECRET}@host/{around}"},
+    lambda key, around: {"url": f"https://host/path?a=b&{key}={SECRET}&c=d"},
+    lambda key, around: {"text": f"{around}\nAuthorization: Bearer {SECRET}\n{around}"},
+    lambda key, around: {"log": json.dumps({key: SECRET, "x": around})},
+]
+secret_keys = st.sampled_from(["password", "Authorization", "api_key", "apiKey", "X-Auth-Token", "cookie", "db.secret"])
+
+
+@given(
+    st.sampled_from(WRAPPINGS),
+    secret_keys,
+    st.text(st.characters(exclude_characters="/?#@", exclude_categories=["Cs"]), max_size=8),
+    st.sampled_from(["labels", "annotations", "top", "deep"]),
+)
+def test_redaction_leaves_no_planted_secret(wrap: Callable[[str, str], Any], key: str, around: str, where: str) -> None:
+    planted = wrap(key, around)
+    if where in ("labels", "annotations"):
+        raw = body(member(**{where: {"alertname": "X"} | planted}))
+    else:
+        raw = body(member(), extra=planted if where == "top" else [[planted]])
+    parsed = parse(raw)
+    assert SECRET not in parsed.raw
+    assert SECRET not in repr(parsed.alerts)
+    assert SECRET not in "".join(parsed.warnings)
+
+
+class TestProblems:
+    def test_every_kind_has_what_a_client_needs(self) -> None:
+        for name, kind in KINDS.items():
+            document = problem(kind.name, "what happened")
+            assert document.type == f"/problems/{name}"
+            assert document.status == kind.status
+            assert document.remedy == kind.remedy
+            assert headers(document)["Content-Type"] == "application/problem+json"
+            assert ("Retry-After" in headers(document)) is (kind.status == 503)
+
+    def test_members_that_say_nothing_are_left_out(self) -> None:
+        assert set(problem("not_found", "no INC-9").document()) == {"type", "title", "status", "detail", "remedy"}
+
+    def test_a_401_says_how_to_authenticate(self) -> None:
+        assert headers(problem("unauthenticated", "no token"))["WWW-Authenticate"] == 'Bearer realm="tocsin"'
