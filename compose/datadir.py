@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from compose.embedded.account import forget
 from compose.ports import stable_port
 from compose.processes import StartError
 
@@ -203,9 +204,7 @@ def remove(path: Path) -> None:
     if not (path / "lock").exists() and any(path.iterdir()):
         raise StartError(f"{path} does not look like a data directory of Tocsin: nothing was removed.")
     with DataDir(path) as data:
-        for link in (data.path / "postgres" / "home" / "socket", data.path / "postgres" / "home"):
-            if link.is_symlink():
-                shutil.rmtree(link.resolve(), ignore_errors=True)
+        forget(data.path / "postgres")
         shutil.rmtree(data.path)
 
 

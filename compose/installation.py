@@ -4,6 +4,7 @@ import asyncio
 
 from compose.datadir import Running
 from compose.demo import play
+from compose.logs import configure_logs
 from compose.prepare import prepare
 from compose.processes import StartError
 from compose.progress import Progress
@@ -15,6 +16,7 @@ from streams.topics import TopicsNotMade
 
 def run(settings: Settings, fire: bool) -> int:
     """Start everything and stay; with `fire`, play the demo first. Returns the exit code."""
+    configure_logs(settings.model_copy(update={"log_level": "warning"}), "up")
     progress = Progress()
 
     async def on_ready(running: Running) -> None:

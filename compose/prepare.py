@@ -4,14 +4,13 @@ import asyncio
 import dataclasses
 import hashlib
 import secrets
-from importlib import resources
 from pathlib import Path
 
 from compose.datadir import Secrets
 from compose.roles import open_store, required
 from domain.config import ApiKey, ConfigObject, Integration
 from domain.decision import Actor, Cause
-from projections.queries import READ_SCHEMA
+from projections.database import READ_SCHEMA
 from schemas.config_files import load_config
 from schemas.settings import Settings
 from streams.clock import clock_from
@@ -20,7 +19,7 @@ from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA
 from streams.topics import ensure_topics
 
-EXAMPLE = "compose.example"
+EXAMPLE = Path(__file__).parent / "example"
 
 
 async def prepare(settings: Settings, generated: Secrets | None) -> None:
@@ -59,8 +58,7 @@ def load_example(settings: Settings, generated: Secrets) -> bool:
 
 def example_objects(generated: Secrets) -> dict[Key, ConfigObject]:
     """The example configuration with the generated tokens and keys in it, as hashes."""
-    with resources.as_file(resources.files(EXAMPLE)) as folder:
-        objects = dict(load_config([Path(folder)]))
+    objects = dict(load_config([EXAMPLE]))
     for name, token in dataclasses.asdict(generated.webhook_tokens).items():
         known = objects.get(("integration", name))
         if isinstance(known, Integration):

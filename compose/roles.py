@@ -5,12 +5,13 @@ expected ends it with a non-zero exit; the supervisor starts it again.
 """
 
 import asyncio
+import secrets
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import parseaddr
-from importlib.metadata import version
 from typing import TypeVar
+from uuid import uuid4
 
 import structlog
 
@@ -20,6 +21,7 @@ from streams.channels.base import Channel, Secret
 from streams.channels.registry import open_channels
 from streams.channels.smtp import SmtpSettings
 from streams.clock import Clock, clock_from
+from streams.store.leadership import Leadership, Seat
 from streams.store.postgres import PostgresStore
 
 log = structlog.get_logger()
@@ -49,25 +51,18 @@ async def _until_signal(role: str, work: Work, settings: Settings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    log.info("role starts", version=version("tocsin") if _installed() else "checkout")
+    log.info("role starts")
     await work(settings, stopping)
     log.info("role stops")
 
 
-def _installed() -> bool:
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        distribution("tocsin")
-    except PackageNotFoundError:
-        return False
-    return True
-
-
 def open_store(settings: Settings) -> PostgresStore:
     """The store that the settings name. One per task that waits on it."""
-    dsn = required(settings.postgres_dsn, "TOCSIN_POSTGRES_DSN").get_secret_value()
-    return PostgresStore(dsn, settings.postgres_pool_size, settings.statement_timeout, settings.lock_timeout)
+    return PostgresStore(_dsn(settings), settings.postgres_pool_size, settings.statement_timeout, settings.lock_timeout)
+
+
+def _dsn(settings: Settings) -> str:
+    return required(settings.postgres_dsn, "TOCSIN_POSTGRES_DSN").get_secret_value()
 
 
 def channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
@@ -104,6 +99,55 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
         for channel in reach.values():
             await channel.close()
         store.close()
+
+
+async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
+    """Webhooks, commands, queries and readiness over HTTP."""
+    from gateway.app import Parts, build
+    from gateway.intake import KafkaIntake
+    from gateway.server import serve
+    from projections.queries import Queries
+
+    required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
+    store = open_store(settings)
+    queries = Queries(_dsn(settings), settings.postgres_pool_size, settings.statement_timeout)
+    parts = Parts(
+        settings=settings,
+        store=store,
+        queries=queries,
+        intake=KafkaIntake(settings),
+        clock=clock_from(settings.clock_file),
+        ids=lambda: str(uuid4()),
+        salt=lambda: secrets.token_bytes(16),
+        database_clock=store.now,
+    )
+    try:
+        await serve(build(parts), settings.gateway_host, settings.gateway_port, stopping, _listening)
+    finally:
+        queries.close()
+        store.close()
+
+
+def _listening(port: int) -> None:
+    log.info("gateway listens", port=port)
+
+
+async def projector(settings: Settings, stopping: asyncio.Event) -> None:
+    """Read models and public topics, as two tasks that do not wait for each other."""
+    from projections.runner import Projector
+    from streams.relay import Relay
+
+    required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
+    stores = open_store(settings), open_store(settings)
+    projecting = Projector(stores[0], _dsn(settings))
+    relaying = Relay(settings, stores[1], Leadership(_dsn(settings), Seat.RELAY))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(projecting.run(stopping))
+            tasks.create_task(relaying.run(stopping))
+    finally:
+        for store in stores:
+            store.close()
 
 
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:

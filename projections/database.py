@@ -7,10 +7,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streams.store.base import WrongStore
-from streams.store.postgres import answers
+from streams.store.postgres import SCHEMA, answers
 
 READ_SCHEMA = "read_models"
-STORE_SCHEMA = "tocsin"
+STORE_SCHEMA = SCHEMA
 CONNECT_TIMEOUT = 5
 LOST_AFTER = 15
 """Seconds after which a silent peer counts as gone, on either side of a connection."""

@@ -57,8 +57,8 @@ class Session:
         with asking():
             connection = psycopg.connect(conninfo(dsn, (schema,), STATEMENT_TIMEOUT), autocommit=True)
             try:
-                query = "select pg_try_advisory_lock(%s, hashtext(current_schema()))"
-                row = connection.execute(query, (LOCK,)).fetchone()
+                query = "select pg_try_advisory_lock(%s, hashtext(%s))"
+                row = connection.execute(query, (LOCK, schema)).fetchone()
             except BaseException:
                 connection.close()
                 raise

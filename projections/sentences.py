@@ -5,7 +5,7 @@ stream, which is handed in beside them.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
 from domain import changes, escalations, groups, incidents, pages
@@ -149,8 +149,8 @@ def _group(event: groups.GroupEvent) -> str:
         case groups.AlertResolved():
             return f"{_alert(event.fingerprint)} ended"
         case groups.AlertExpired():
-            seen = event.last_seen.isoformat(sep=" ", timespec="seconds")
-            return f"{_alert(event.fingerprint)} expired: not heard of since {seen}"
+            seen = event.last_seen.astimezone(UTC)
+            return f"{_alert(event.fingerprint)} expired: not heard of since {seen:%Y-%m-%d %H:%M:%S} UTC"
         case groups.EpisodeOpened():
             return f"episode {event.episode} of the alert group began"
         case _:

@@ -2,7 +2,8 @@
 
 The steps: read each document with positions (`config_yaml`), collect the names that all of them define, validate
 each against the format (`config_models`; references are checked there), say what is wrong (`config_sentences`),
-then build domain objects (`config_build`). Names are `[a-z0-9][a-z0-9._-]{0,62}`. Everything wrong is reported at once.
+then build domain objects (`config_build`). Names are `[a-z0-9][a-z0-9._-]{0,62}`. Everything wrong is reported at once, up to
+1,000 errors.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from domain.config import ApiKey, ConfigObject, Integration
 from schemas.config_build import build
 from schemas.config_dump import dump_config
 from schemas.config_errors import ConfigError, ConfigErrors
-from schemas.config_models import ConfigFile
+from schemas.config_models import ConfigFile, KnownNames
 from schemas.config_sentences import explain
 from schemas.config_yaml import MAX_BYTES, Node, at_offset, read_yaml, too_large
 
@@ -25,6 +26,7 @@ __all__ = ["ConfigError", "ConfigErrors", "dump_config", "load_config", "parse_c
 Objects = Mapping[tuple[str, str], ConfigObject]
 
 MAX_OBJECTS = 10_000
+MAX_ERRORS = 1000
 NOTHING: Objects = MappingProxyType({})
 SECTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -54,7 +56,7 @@ class _Document:
             for name, child in (node.children if node and node.kind == "map" else {}).items():
                 yield (kind, str(name)), (section, name), child
         route = self.root.children.get("route")
-        if route is not None:
+        if route is not None and not route.empty:
             yield ROUTE, ("route",), route
 
 
@@ -106,10 +108,10 @@ def _parse(documents: Mapping[str, str], known: Objects, errors: list[ConfigErro
     for name, text in documents.items():
         root, found = read_yaml(text, name)
         errors += found
-        if root is None and not found:
-            errors.append(ConfigError(name, 1, 1, (), "The file is empty", "Begin it with `version: 1`"))
-        elif root is not None:
+        if root is not None and not root.empty:
             read.append(_Document(name, root))
+        elif not found:
+            errors.append(ConfigError(name, 1, 1, (), "The file is empty", "Begin it with `version: 1`"))
     errors += _repeated(read)
     names = _names(read, known)
     objects: dict[tuple[str, str], ConfigObject] = {}
@@ -119,30 +121,32 @@ def _parse(documents: Mapping[str, str], known: Objects, errors: list[ConfigErro
         errors += _shared_tokens(read, objects)
     if errors:
         order = {name: place for place, name in enumerate(documents)}
-        raise ConfigErrors(tuple(sorted(errors, key=lambda e: (order.get(e.file, -1), e.line, e.column))))
+        errors.sort(key=lambda e: (order.get(e.file, -1), e.line, e.column))
+        raise ConfigErrors(tuple(errors[:MAX_ERRORS]))
     return objects
 
 
 def _validated(
-    document: _Document, names: Mapping[str, set[str]], errors: list[ConfigError]
+    document: _Document, names: KnownNames, errors: list[ConfigError]
 ) -> Mapping[tuple[str, str], ConfigObject]:
     try:
         parts = ConfigFile.model_validate(document.root.plain(), context=names)
     except ValidationError as error:
         refused = {refusal.path for refusal in errors if refusal.file == document.file}
-        found = [explain(details, document.root, document.file) for details in error.errors(include_url=False)]
+        first = error.errors(include_url=False)[:MAX_ERRORS]
+        found = [explain(details, document.root, document.file) for details in first]
         errors += [one for one in found if one.path not in refused]
         return {}
     return {(built.kind, built.id): built for built in build(parts)}
 
 
-def _names(read: Sequence[_Document], known: Objects) -> Mapping[str, set[str]]:
+def _names(read: Sequence[_Document], known: Objects) -> KnownNames:
     """The names that references may use, by what a reference calls the kind."""
     names: dict[str, set[str]] = {word: set() for word in _REFERRED.values()}
     for kind, name in (*known, *(key for document in read for key, _, _ in document.named())):
         if kind in _REFERRED:
             names[_REFERRED[kind]].add(name)
-    return names
+    return KnownNames(names)
 
 
 def _repeated(read: Sequence[_Document]) -> Iterator[ConfigError]:

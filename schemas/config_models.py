@@ -32,8 +32,6 @@ LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 HASH_PATTERN = r"^sha256:[0-9a-fA-F]{64}$"
 EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,190}$"
 
-NameSets = Mapping[str, Collection[str]]
-
 
 def wrong(problem: str, remedy: str) -> NoReturn:
     """Refuse a value with a sentence and its remedy."""
@@ -45,8 +43,28 @@ def nearest(word: str, known: Collection[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
 
 
+class KnownNames:
+    """The names that references may use, by what a reference calls the kind; the context of a validation.
+
+    Looking for the nearest name is slow, so only `suggestions` references get one, and only among `most` names.
+    """
+
+    def __init__(self, names: Mapping[str, Collection[str]], suggestions: int = 50, most: int = 2000) -> None:
+        self.names = names
+        self.suggestions = suggestions
+        self.most = most
+
+    def suggest(self, kind: str, name: str) -> str | None:
+        """The name of `kind` that was probably meant."""
+        known = self.names[kind]
+        if not self.suggestions or len(known) > self.most:
+            return None
+        self.suggestions -= 1
+        return nearest(name, known)
+
+
 class Ref:
-    """The name of an object of `kind`. Validation checks it when its context holds the known names by kind."""
+    """The name of an object of `kind`. Validation checks it when its context is `KnownNames`."""
 
     def __init__(self, kind: str, article: str = "a") -> None:
         self.kind = kind
@@ -54,11 +72,10 @@ class Ref:
 
     def __call__(self, name: str, info: ValidationInfo) -> str:
         """`name` when it is known."""
-        names: NameSets = info.context or {}
-        known = names.get(self.kind)
-        if known is None or name in known:
+        known = info.context
+        if not isinstance(known, KnownNames) or name in known.names[self.kind]:
             return name
-        close = nearest(name, known)
+        close = known.suggest(self.kind, name)
         wrong(
             f"There is no {self.kind} `{name}`",
             f"Did you mean `{close}`?" if close else f"Define {self.article} {self.kind} of this name, or correct it",

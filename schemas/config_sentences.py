@@ -113,7 +113,7 @@ def _not_text(node: Node, path: Loc) -> Sentence:
 
 
 def _not_a(wanted: str, node: Node, path: Loc) -> Sentence:
-    if node.kind == "scalar" and node.value is None:
+    if node.empty:
         return f"There is no value; {wanted} is wanted", "Write it, or remove the line"
     found = {"map": "a mapping", "list": "a list"}.get(node.kind) or _shown(node, path)
     return f"{found[:1].upper()}{found[1:]} stands where {wanted} is wanted", _HOW[wanted]

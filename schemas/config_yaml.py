@@ -45,6 +45,11 @@ class Node:
     value: "str | int | Odd | None" = None
     children: "dict[str | int, Node]" = field(default_factory=dict)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing: no value where one could be."""
+        return self.kind == "scalar" and self.value is None
+
     def plain(self) -> "Plain":
         """The node as plain values, for the models."""
         if self.kind == "map":
@@ -126,10 +131,9 @@ class _Reader:
     def _key(self, frame: _Frame, event: Any, value: "str | int | Odd | None") -> None:
         name = str(event.value)
         path = (*frame.path, name)
-        if isinstance(value, Odd):
-            self.refuse(
-                event.start_mark, f"YAML reads the name `{name}` as {value.word}", f'Write "{name}" in quotes', path
-            )
+        if not isinstance(value, str):
+            word = value.word if isinstance(value, Odd) else "nothing" if value is None else "a number"
+            self.refuse(event.start_mark, f"YAML reads the name `{name}` as {word}", f'Write "{name}" in quotes', path)
         if name in frame.node.children:
             first = frame.node.children[name]
             self.refuse(

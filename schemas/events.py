@@ -42,7 +42,7 @@ def _envelope(event_type: str) -> TypeAdapter[Any]:
 
 def encode(event: Event, decision: Decision, prev: bytes) -> bytes:
     """The bytes to store. `prev` is the raw hash of the stream's previous event, empty for the first."""
-    return orjson.dumps({"data": event, "decision": decision, "prev": prev.hex()}, option=OPTIONS)
+    return orjson.dumps({"data": event, "decision": decision, "prev": prev.hex()}, default=dict, option=OPTIONS)
 
 
 def decode(event_type: str, state: bytes) -> Stored:

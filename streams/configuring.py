@@ -12,7 +12,7 @@ from domain.config import Config, ConfigObject, RouteTree
 from domain.decision import Cause
 from streams.store.base import Save, Store
 from streams.store.configuration import private_part, public_part
-from streams.store.deciding import decide
+from streams.store.deciding import TZ_VERSION, decide
 
 ChangeKind = Literal["create", "update", "remove"]
 Key = tuple[str, str]
@@ -82,7 +82,7 @@ def apply(
         config = store.config()
         changes[:] = difference(objects_of(config), objects, prune)
         streams = [ids.config_stream(org, *key) for key, _ in changes]
-        book = Book(org, config, store.load(streams))
+        book = Book(org, config, store.load(streams), tz_version=TZ_VERSION)
         if not dry_run:
             for key, change in changes:
                 book.begin(cause, now, (ids.config_stream(org, *key),))

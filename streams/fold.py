@@ -20,7 +20,7 @@ from domain.incidents import Opened
 from schemas.received import AlertReceived
 from streams.clock import Clock
 from streams.store.base import Save, Store, TrackingMove
-from streams.store.deciding import add_escalations, decide
+from streams.store.deciding import TZ_VERSION, add_escalations, decide
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ class Fold:
         groups = [loaded.state for loaded in streams.values() if isinstance(loaded.state, Group)]
         streams |= self.store.load(folding.incidents_involved(self.org, groups, rows.values()))
         pending = add_escalations(self.store, self.org, streams)
-        book = Book(self.org, config, streams, rows, pending, _numbers(self.store.next_number))
+        book = Book(self.org, config, streams, rows, pending, _numbers(self.store.next_number), TZ_VERSION)
         for report in reports:
             folding.fold(book, report)
         return book

@@ -23,7 +23,7 @@ from streams.clock import Clock
 from streams.messages import Delivery, deliveries
 from streams.patience import patiently
 from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
-from streams.store.deciding import decide
+from streams.store.deciding import TZ_VERSION, decide
 
 log = structlog.get_logger()
 
@@ -197,7 +197,7 @@ class Pager:
         streams = self.store.load(set(escalations))
         incidents = {loaded.state.incident for loaded in streams.values() if isinstance(loaded.state, Escalation)}
         streams |= self.store.load(incidents)
-        return Book(self.org, config, streams)
+        return Book(self.org, config, streams, tz_version=TZ_VERSION)
 
     def _backoff(self, attempt: int, asked: float | None) -> timedelta:
         longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))

@@ -6,12 +6,15 @@ binary mode; the value is the very bytes that are stored and hashed. Source: Clo
 """
 
 import asyncio
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from domain.escalations import Escalation
@@ -20,7 +23,7 @@ from domain.pages import Page
 from schemas.settings import Settings
 from schemas.topics import PUBLIC, client_arguments, public_topic
 from streams.patience import patiently
-from streams.store.base import RawEvent, Store
+from streams.store.base import RawEvent, Store, Unavailable
 from streams.store.leadership import Leadership
 
 log = structlog.get_logger()
@@ -28,6 +31,8 @@ log = structlog.get_logger()
 BATCH = 500
 POLL = 1.0
 """Seconds between looks when nobody says that something was saved."""
+LONGEST_PAUSE = 15.0
+"""Seconds between attempts while Kafka does not answer, at most."""
 TIMEOUT_MS = 10_000
 LOOK_BACK = 2 * BATCH
 """Offsets at a partition's end that are searched for its last sequence; transaction markers take offsets too."""
@@ -53,9 +58,21 @@ class Relay:
         self._source = b""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set. Raises KafkaError when the broker goes away: the supervisor starts it again."""
-        while not stopping.is_set() and not await patiently(self._leadership.hold):
-            await _pause(stopping)
+        """Work, or stand by, until `stopping` is set; waits for Kafka and Postgres as long as they do not answer."""
+        for attempt in count(1):
+            try:
+                await self._turn(stopping)
+            except (KafkaError, TimeoutError, OSError, Unavailable) as error:
+                log.warning("relay waits", because=type(error).__name__, attempt=attempt)
+                longest = min(LONGEST_PAUSE, 2.0 ** min(attempt, 10))
+                await _pause(stopping, random.uniform(1.0, longest))  # noqa: S311
+            if stopping.is_set():
+                return
+
+    async def _turn(self, stopping: asyncio.Event) -> None:
+        """Wait for the seat and work as long as nothing fails."""
+        while not stopping.is_set() and not await asyncio.to_thread(self._leadership.hold):
+            await _pause(stopping, POLL)
         if stopping.is_set():
             return
         try:
@@ -80,7 +97,7 @@ class Relay:
             while not stopping.is_set():
                 if not await self._copy(producer):
                     await asyncio.to_thread(self._store.wait, POLL)
-                    await patiently(self._leadership.hold)
+                    await asyncio.to_thread(self._leadership.hold)
         finally:
             await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
 
@@ -162,8 +179,8 @@ def _sequence(headers: Iterable[tuple[str, bytes]]) -> int:
     return next((int(value) for name, value in headers if name == "ce_sequence"), 0)
 
 
-async def _pause(stopping: asyncio.Event) -> None:
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stopping.wait(), POLL)
+        await asyncio.wait_for(stopping.wait(), seconds)
     except TimeoutError:
         return

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from compose.processes import Say, StartError, User, unheard
+from compose.processes import Say, StartError, User, run_tool, unheard
 
 SHARED = Path("/var/lib/tocsin")  # only root writes there, so nobody else can have prepared a trap in it
 READ_AND_ENTER = 0o005
@@ -64,16 +64,30 @@ def home_for(data_dir: Path, user: User | None, say: Say = unheard) -> Path:
     return home.resolve()
 
 
-def binaries_for(installed: Path, version: str, user: User | None, say: Say = unheard) -> Path:
-    """The directory with bin, lib and share that `user` can run: `installed`, or a copy of it that all can read."""
+def programs_for(installed: Path, version: str, user: User | None, say: Say = unheard) -> Path:
+    """The directory with bin, lib and share that `user` can run: `installed`, or a copy that everyone can read.
+
+    Raises StartError when the copy does not run either.
+    """
     if user is None or reachable_by_others(installed / "bin" / "postgres"):
         return installed
     copy = SHARED / f"postgresql-{version}"
     if not copy.exists():
         say(f"Copying the Postgres programs to {copy}: the account {user.name} cannot read {installed}")
         with tempfile.TemporaryDirectory(prefix="copy-", dir=_shared()) as staging:
-            _publish(installed, Path(staging) / "new", copy)
-    return copy
+            Path(staging).chmod(0o755)
+            staged = Path(staging) / "new"
+            _copy(installed, staged)
+            _try_out(staged / installed.parent.name / installed.name, user)
+            _publish(staged, copy)
+    return copy / installed.parent.name / installed.name
+
+
+def forget(data_dir: Path) -> None:
+    """Delete what this directory links to elsewhere: the database, and a socket directory with a short name."""
+    for link in (data_dir / "home" / "socket", data_dir / "home"):
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)  # gone already is as good
 
 
 def _shared() -> Path:
@@ -82,14 +96,28 @@ def _shared() -> Path:
     return SHARED
 
 
-def _publish(installed: Path, staged: Path, copy: Path) -> None:
-    """Copy, make readable for all, rename into place; a copy that another process finished first is as good."""
+def _copy(installed: Path, staged: Path) -> None:
+    """The programs, and beside their package the libraries that a wheel's programs look for there; readable for all."""
+    package = installed.parent
+    libraries = package.with_name(f"{package.name}.libs")
     for part in ("bin", "lib", "share"):
-        shutil.copytree(installed / part, staged / part, symlinks=True)
+        shutil.copytree(installed / part, staged / package.name / installed.name / part, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, staged / libraries.name)
     for path in (staged, *staged.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+
+
+def _try_out(programs: Path, user: User) -> None:
+    done = run_tool((str(programs / "bin" / "initdb"), "--version"), 30, cwd=programs, user=user)
+    if done.returncode != 0:
+        raise StartError(f"The copied Postgres programs do not run as {user.name}: {done.stdout.strip()}")
+
+
+def _publish(staged: Path, copy: Path) -> None:
+    """Rename into place; a copy that another process finished first is as good."""
     try:
         staged.rename(copy)
     except OSError:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from compose.embedded.account import account_for, binaries_for, home_for
+from compose.embedded.account import account_for, forget, home_for, programs_for
 from compose.embedded.leftovers import clear_leftovers
 from compose.ports import LOOPBACK, stable_port
 from compose.processes import (
@@ -134,6 +134,11 @@ class EmbeddedPostgres:
         command = self.prepare()
         return RunningPostgres(spawn(command, self.log), self.dsn, self.log)
 
+    def remove(self) -> None:
+        """Delete the database and all else of this (stopped) server, also what lies outside its directory."""
+        forget(self.data_dir)
+        shutil.rmtree(self.data_dir)
+
     def prepare(self) -> Command:
         """All that comes before the process: leftovers stopped, database made if there is none (1 s).
 
@@ -180,7 +185,7 @@ def installed_programs(user: User | None, say: Say = unheard) -> Path:
             f"The Python package {WHEEL} is not installed here: run `make up`, or set TOCSIN_POSTGRES_DSN."
         )
     installed = Path(spec.origin).parent / PROGRAMS
-    return binaries_for(installed, importlib.metadata.version(WHEEL), user, say)
+    return programs_for(installed, importlib.metadata.version(WHEEL), user, say)
 
 
 def _kept_password(file: Path) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import structlog
+import tzdata
 
 from domain import ids
 from domain.book import Book, Loaded, PendingPage
@@ -13,6 +14,8 @@ from streams.store.base import Conflict, Save, Store
 
 log = structlog.get_logger()
 
+TZ_VERSION: str = tzdata.IANA_VERSION
+"""The time zone data that decisions are made with: the pinned package's, never the machine's files."""
 ATTEMPTS = 8
 FIRST_PAUSE = 0.005
 """Seconds, doubled with every attempt, with full jitter."""
@@ -43,7 +46,7 @@ def open_book(store: Store, org: str, incidents: Iterable[str]) -> Book:
     config = store.config()
     streams = store.load(set(incidents))
     pending = add_escalations(store, org, streams)
-    return Book(org, config, streams, pending=pending)
+    return Book(org, config, streams, pending=pending, tz_version=TZ_VERSION)
 
 
 def add_escalations(store: Store, org: str, streams: dict[str, Loaded]) -> dict[str, tuple[PendingPage, ...]]:

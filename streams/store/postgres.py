@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 from uuid import uuid4
 
 import psycopg
@@ -261,6 +261,10 @@ class PostgresStore:
         return [_claimed(row) for row in rows]
 
     # -- waiting -------------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """What time the database has; aware."""
+        return cast(datetime, self._rows("select clock_timestamp() as now")[0]["now"])
 
     def wait(self, seconds: float) -> bool:
         try:

@@ -1,6 +1,5 @@
 """Configuration files: every kind of mistake in its place with its remedy, and objects that survive writing."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any

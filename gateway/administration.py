@@ -1,0 +1,86 @@
+"""The configuration over HTTP: what it is, and making it what some documents say. Admins only."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import ValidationError
+
+from domain.decision import Actor, Cause
+from gateway.auth import Admin, AtLeast
+from gateway.bodies import read_json_body
+from gateway.refusals import Refusal, documented, of_fields, request_id_of
+from gateway.state import Here
+from schemas.api import ApplyAnswer, ApplyRequest, ConfigDiffEntry
+from schemas.config_dump import dump_config
+from schemas.config_files import parse_documents
+from streams.configuring import Applied, apply, objects_of
+
+YAML = "application/yaml"
+"""RFC 9512."""
+
+APPLY = documented(
+    "unauthenticated",
+    "forbidden",
+    "conflict",
+    "body_too_large",
+    "unsupported_media_type",
+    "bad_request_fields",
+    "unavailable",
+)
+SHOW: dict[int | str, dict[str, Any]] = {
+    200: {"content": {YAML: {"schema": {"type": "string"}}}},
+    **documented("unauthenticated", "forbidden", "unavailable"),
+}
+
+
+async def apply_request(request: Request, here: Here) -> ApplyRequest:
+    """The body of `apply`, read once the key is known. Raises Refusal (413, 415, 422)."""
+    raw = await read_json_body(request, here.parts.settings.max_body_bytes)
+    try:
+        return ApplyRequest.model_validate_json(raw)
+    except ValidationError as error:
+        wrong = of_fields(error.errors(include_input=False, include_url=False, include_context=False))
+        raise Refusal("bad_request_fields", wrong.detail, field=wrong.field) from None
+
+
+def router() -> APIRouter:
+    """Every route about the configuration."""
+    made = APIRouter(prefix="/api/v1/config", tags=["configuration"], dependencies=[Depends(AtLeast("admin"))])
+    body = {"required": True, "content": {"application/json": {"schema": ApplyRequest.model_json_schema()}}}
+    extra = {"requestBody": body}
+    made.post("/apply", summary="Apply documents", responses=APPLY, openapi_extra=extra)(apply_config)
+    made.get("", summary="Show it as YAML", responses=SHOW, response_class=Response)(show_config)
+    return made
+
+
+def apply_config(
+    request: Request, here: Here, key: Admin, asked: Annotated[ApplyRequest, Depends(apply_request)]
+) -> ApplyAnswer:
+    """Make the objects what the documents say; what they do not name stays. With `dry_run`, only say what would change.
+
+    All or nothing: when anything is wrong, `errors` of the problem lists everything, each with file, line, column
+    and remedy.
+    """
+    parts, request_id = here.parts, request_id_of(request)
+    objects = parse_documents(asked.documents, objects_of(parts.store.config()))
+    actor = Actor("user", key.user or key.id)
+    cause = Cause(actor, "api", f"command/{parts.ids()}", request_id, request_id)
+    done = apply(parts.store, parts.settings.org, objects, cause, parts.clock(), parts.salt(), dry_run=asked.dry_run)
+    here.configured.forget()
+    return _answer(done, applied=not asked.dry_run)
+
+
+def show_config(here: Here) -> Response:
+    """The whole configuration in the format that `apply` takes. Of tokens and keys it holds hashes only."""
+    config = here.parts.store.config()
+    text = dump_config(objects_of(config).values())
+    return Response(text, media_type=YAML, headers={"ETag": f'"{config.revision}"'})
+
+
+def _answer(done: Applied, applied: bool) -> ApplyAnswer:
+    return ApplyAnswer(
+        changes=tuple(ConfigDiffEntry(kind=kind, id=name, change=change) for kind, name, change in done.changes),
+        applied=applied,
+        revision=done.revision,
+        position=done.position,
+    )

@@ -1,0 +1,44 @@
+"""Reading a request's body without trusting its size, its kind or its speed."""
+
+import asyncio
+
+from fastapi import Request
+
+from gateway.refusals import Refusal
+
+BODY_TIMEOUT = 15.0
+"""Seconds in which a body has to arrive."""
+
+
+async def read_json_body(request: Request, limit: int) -> bytes:
+    """The body of a request that says it is JSON, or says nothing.
+
+    Parameters:
+        limit: the most bytes taken; the reading stops there, whatever Content-Length says.
+
+    Raises Refusal: 415 another media type, 413 too large, 400 too slow.
+    """
+    _require_json(request)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise Refusal("bad_json", f"The body did not arrive within {BODY_TIMEOUT:g} s.") from None
+    return bytes(body)
+
+
+def _require_json(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise Refusal("unsupported_media_type", "The Content-Type is not application/json.", field="Content-Type")
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("body_too_large", f"The body is larger than {limit} bytes.")

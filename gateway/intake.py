@@ -1,0 +1,234 @@
+"""Where alerts become durable: the `alerts` topic, acknowledged by every replica, or a clear no.
+
+Source of the producer's settings and of its weaknesses: aiokafka 0.14 (`producer/sender.py`,
+`producer/message_accumulator.py`), seen in tests/contract/test_intake.py.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from schemas.received import AlertReceived, encode, split
+from schemas.settings import Settings
+from schemas.topics import alerts_topic, client_arguments, topics
+
+log = structlog.get_logger()
+
+BATCH_BYTES = 262_144
+LINGER_MS = 2
+REQUEST_TIMEOUT_MS = 5_000
+"""How long one attempt may take; the producer tries again with the same sequence number, so nothing doubles."""
+START_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds between attempts to connect, doubled each time."""
+HEADROOM = 4_096
+"""Bytes that a batch adds to its records, at most."""
+
+
+class IntakeUnavailable(Exception):
+    """The alerts were not acknowledged in time. They may still arrive: the same receipt twice is harmless."""
+
+
+class ReceiptTooLarge(Exception):
+    """The receipt is larger than a record of the topic may be: trying again cannot help."""
+
+
+class Intake(Protocol):
+    """Takes receipts for good. One instance serves one event loop."""
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once, whether anything answers or not."""
+
+    async def put(self, receipt: AlertReceived, shards: int) -> None:
+        """Make a whole receipt durable, as one record per shard that its alerts touch; none when it is empty.
+
+        Raises IntakeUnavailable when that is not certain within the time set, ReceiptTooLarge when it never will be.
+        """
+
+    async def check(self) -> None:
+        """Raises IntakeUnavailable, with a reason for people, when receipts could not be taken now."""
+
+    async def close(self) -> None:
+        """Let what is under way finish, for some seconds, and let go."""
+
+
+class KafkaIntake:
+    """An idempotent producer on the `alerts` topic, and an owner that connects it and replaces it when it is broken.
+
+    A producer is broken once a batch failed for good: the sequence number it had leaves a gap, and the broker
+    refuses everything after it in that partition. `settings.produce_timeout` limits each `put`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = alerts_topic(settings)
+        self._largest = _largest_record(settings)
+        self._producer: AIOKafkaProducer | None = None
+        self._changed = asyncio.Condition()
+        self._broken = asyncio.Event()
+        self._owner: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._why = "it was not reached yet"
+
+    async def start(self) -> None:
+        self._owner = asyncio.create_task(self._own(), name="kafka-intake")
+
+    async def put(self, receipt: AlertReceived, shards: int) -> None:
+        records = [(key, encode(part)) for key, part in split(self._settings.org, receipt, shards)]
+        if not records:
+            return
+        limit = self._settings.produce_timeout
+        try:
+            async with asyncio.timeout(limit):
+                producer = await self._connected()
+                sent = [await self._send(producer, key, value) for key, value in records]
+                await asyncio.wait(sent)
+        except TimeoutError:
+            raise IntakeUnavailable(f"Kafka did not acknowledge within {limit:g} s") from None
+        _confirm(sent)
+
+    async def check(self) -> None:
+        producer = self._producer
+        if producer is None:
+            raise IntakeUnavailable(f"Kafka is not connected: {self._why}")
+        if not await producer.client.force_metadata_update():
+            raise IntakeUnavailable("no broker answers")
+        if not producer.client.cluster.partitions_for_topic(self._topic):
+            raise IntakeUnavailable(f"there is no topic {self._topic}")
+
+    async def close(self) -> None:
+        if self._owner is not None:
+            self._owner.cancel()
+            await asyncio.wait({self._owner})
+        if self._producer is not None:
+            self._leave(self._producer)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=2 * CLOSE_TIMEOUT)
+
+    # -- one record ------------------------------------------------------------------------------------------------
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._producer is not None)
+            assert self._producer is not None
+            return self._producer
+
+    async def _send(self, producer: AIOKafkaProducer, key: bytes, value: bytes) -> "asyncio.Future[Any]":
+        """Hand a record to the producer; the future is its acknowledgement, and outlives whoever waits for it."""
+        try:
+            sent: asyncio.Future[Any] = await producer.send(self._topic, value, key=key)
+        except MessageSizeTooLargeError:
+            raise ReceiptTooLarge(f"a record of {len(value)} bytes is larger than the topic takes") from None
+        except KafkaError as error:
+            self._break(error)
+            raise IntakeUnavailable(f"Kafka refused: {type(error).__name__}") from error
+        sent.add_done_callback(self._watch)
+        return sent
+
+    def _watch(self, sent: "asyncio.Future[Any]") -> None:
+        error = None if sent.cancelled() else sent.exception()
+        if error is not None:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.is_set():
+            log.warning("kafka producer is replaced", because=type(error).__name__)
+        self._why = f"it failed with {type(error).__name__}"
+        self._broken.set()
+
+    # -- the producer and its owner --------------------------------------------------------------------------------
+
+    async def _own(self) -> None:
+        """Keep a working producer, for as long as the process lives."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                producer = await self._connect()
+            except Exception as error:
+                self._why = str(error) or type(error).__name__
+                log.warning("kafka does not answer", because=self._why, again_in=pause, exc_info=_unforeseen(error))
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+                continue
+            pause = FIRST_PAUSE
+            log.info("kafka connected", topic=self._topic)
+            await self._hand_over(producer)
+            await self._until_broken(producer)
+            await self._hand_over(None)
+            self._leave(producer)
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **client_arguments(self._settings),
+            client_id="tocsin-gateway",
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=self._largest,
+            linger_ms=LINGER_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await producer.start()
+                await producer.partitions_for(self._topic)
+        except BaseException:
+            self._leave(producer)
+            raise
+        return producer
+
+    async def _hand_over(self, producer: AIOKafkaProducer | None) -> None:
+        self._broken.clear()
+        async with self._changed:
+            self._producer = producer
+            self._changed.notify_all()
+
+    async def _until_broken(self, producer: AIOKafkaProducer) -> None:
+        """Return when a record failed or the producer's own task ended, which it does without telling anybody."""
+        broken = asyncio.create_task(self._broken.wait())
+        try:
+            await asyncio.wait({broken, producer._sender.sender_task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken.cancel()
+
+    def _leave(self, producer: AIOKafkaProducer) -> None:
+        """Close a producer beside everything else: it waits for what it still holds."""
+        task = asyncio.create_task(_stop(producer), name="kafka-producer-close")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; one whose broker is away would wait for ever, so after some seconds it is dropped."""
+    try:
+        await asyncio.wait_for(producer.stop(), CLOSE_TIMEOUT)
+    except (TimeoutError, KafkaError) as error:
+        log.warning("kafka producer dropped with records it could not send", because=type(error).__name__)
+        task = producer._sender.sender_task
+        if task is not None:
+            task.cancel()
+        await producer.client.close()
+
+
+def _confirm(sent: "list[asyncio.Future[Any]]") -> None:
+    """Raises what the first failed acknowledgement means."""
+    errors = [error for future in sent if (error := future.exception()) is not None]
+    if any(isinstance(error, MessageSizeTooLargeError) for error in errors):
+        raise ReceiptTooLarge("the broker takes no record as large as this one")
+    if errors:
+        raise IntakeUnavailable(f"Kafka refused: {type(errors[0]).__name__}") from errors[0]
+
+
+def _largest_record(settings: Settings) -> int:
+    """The most bytes of one record, by the topic's own limit."""
+    alerts = next(topic for topic in topics(settings) if topic.name == alerts_topic(settings))
+    return int(alerts.config["max.message.bytes"]) - HEADROOM
+
+
+def _unforeseen(error: Exception) -> bool:
+    """Whether a failure to connect is worth a traceback."""
+    return not isinstance(error, KafkaError | OSError | TimeoutError)

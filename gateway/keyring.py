@@ -1,0 +1,43 @@
+"""Who presents a token: an API key or an integration, found by the token's sha256.
+
+Only hashes are kept. A token is looked up by its digest, so the time this takes tells nothing useful: whoever
+guesses does not choose the digest that is compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from domain.config import ApiKey, Config, Integration
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Everybody who is known at one revision of the configuration, by sha256 (hex, lower case) of their token.
+
+    The two kinds are kept apart: a webhook token opens nothing of the API, an API key posts no webhook.
+    """
+
+    api_keys: Mapping[str, ApiKey]
+    integrations: Mapping[str, Integration]
+
+    @classmethod
+    def of(cls, config: Config) -> "Keyring":
+        """The keyring that `config` says. A hash that two integrations share belongs to the first by name."""
+        integrations: dict[str, Integration] = {}
+        for integration in sorted(config.integrations.values(), key=lambda one: one.id):
+            for digest in integration.token_hashes:
+                integrations.setdefault(digest.lower(), integration)
+        return cls({key.hash.lower(): key for key in config.api_keys.values()}, integrations)
+
+    def api_key(self, token: str) -> ApiKey | None:
+        """The API key that `token` is, None when it is none."""
+        return self.api_keys.get(_digest(token))
+
+    def integration(self, token: str) -> Integration | None:
+        """The integration that may present `token`, None when there is none."""
+        return self.integrations.get(_digest(token))
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,27 @@
+"""What one running app holds beside its parts, and how its routes get at it."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from gateway.configured import Configured
+from gateway.parts import Parts
+from gateway.readiness import Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway: its parts, the configuration it knows, and how it is."""
+
+    parts: Parts
+    configured: Configured
+    readiness: Readiness
+
+
+async def gateway_of(request: Request) -> Gateway:
+    """The gateway that serves `request`."""
+    return cast(Gateway, request.app.state.gateway)
+
+
+Here = Annotated[Gateway, Depends(gateway_of)]

@@ -1,0 +1,60 @@
+"""What every test may ask for. Services start once, the first time that a test needs them."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from streams.store.migrate import migrate
+from streams.store.postgres import SCHEMA
+from tests.services import Services, services
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def real_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A real Kafka and a real Postgres, empty."""
+    with services(tmp_path_factory.mktemp("services")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def new_database(real_services: Services) -> Callable[[], str]:
+    """Makes an empty database and returns its address."""
+
+    def make() -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(real_services.dsn, autocommit=True) as connection:
+            connection.execute(SQL("create database {}").format(Identifier(name)))
+        return urlunsplit(urlsplit(real_services.dsn)._replace(path=f"/{name}"))
+
+    return make
+
+
+@pytest.fixture
+def postgres_dsn(new_database: Callable[[], str]) -> str:
+    """The address of an empty database of this test's own."""
+    return new_database()
+
+
+@pytest.fixture
+def store_dsn(postgres_dsn: str) -> str:
+    """The address of a database of this test's own, with the write side's tables."""
+    migrate(postgres_dsn, "streams.store", SCHEMA)
+    return postgres_dsn
+
+
+@pytest.fixture
+def kafka_bootstrap(real_services: Services) -> str:
+    """The broker, as host:port."""
+    return real_services.kafka
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What this test's topics begin with."""
+    return f"test{next(_numbers)}-"

@@ -1,0 +1,83 @@
+"""One sample of every event, as the golden files hold it. A new event needs one here and its golden file."""
+
+from datetime import UTC, datetime, timedelta
+
+from domain import changes, config, escalations, groups, incidents, pages
+from domain.alerts import AlertStatus, PriorAlert
+from domain.decision import Actor, Cause, Decision, PayloadRef
+from domain.events import Event
+from domain.routing import Matcher, MatchOperator, Route
+from domain.severity import Severity
+
+AT = datetime(2026, 3, 2, 3, 0, 0, 123456, tzinfo=UTC)
+LATER = AT + timedelta(minutes=5)
+GROUP = "group-5b2f0c9e-0000-5000-8000-000000000001"
+INCIDENT = "incident-5b2f0c9e-0000-5000-8000-000000000002"
+ESCALATION = "escalation-5b2f0c9e-0000-5000-8000-000000000003"
+PAGE = "page-5b2f0c9e-0000-5000-8000-000000000004"
+ALERT = "5b2f0c9e-0000-5000-8000-000000000005"
+DELIVERY = "5b2f0c9e-0000-5000-8000-000000000006"
+PAYLOAD = PayloadRef("alert/r-1/0", "ab" * 32)
+PRIOR = PriorAlert(3, AlertStatus.RESOLVED, AT, AT, "r-0", GROUP, 1)
+FIRING = PriorAlert(4, AlertStatus.FIRING, AT, AT, "r-1", GROUP, 1)
+LABELS = {"alertname": "ServiceDown", "service": "payments"}
+POLICY = config.Policy("two-steps", (config.Step((config.Target(team="platform", role="primary"),), 300.0),), 2)
+ROUTE = Route(
+    team="platform",
+    policy="two-steps",
+    group_by=("alertname",),
+    group_wait=0.0,
+    routes=(Route((Matcher("severity", MatchOperator.MATCHES, "critical|page"),), service="payments"),),
+)
+
+DECISION = Decision(
+    decided_at=AT,
+    cause=Cause(Actor("integration", "alertmanager"), "webhook", "default/alerts/7@1042", "r-1#0", "r-1"),
+    config_revision=12,
+    rules_version=1,
+    tz_version="2026.1",
+    reads=((INCIDENT, 2),),
+)
+
+_FIRED = (ALERT, "alertmanager", "955bdf9692ad12ea", 1, INCIDENT, Severity.CRITICAL, LABELS, AT, AT, "r-1", PAYLOAD)
+_ENDED = (ALERT, "alertmanager", "955bdf9692ad12ea", 1, INCIDENT)
+
+SAMPLES: tuple[Event, ...] = (
+    groups.AlertFired(*_FIRED, "cd" * 32, None),
+    groups.AlertRefired(*_FIRED, "cd" * 32, PRIOR),
+    groups.AlertResolved(*_ENDED, LATER, LATER, "r-2", FIRING),
+    groups.AlertExpired(*_ENDED, LATER, 7, FIRING),
+    groups.EpisodeOpened(1, INCIDENT, '{}:{alertname="x"}', ("alertname",), "{}", "payments", "platform", "two-steps"),
+    incidents.Opened(7, "ServiceDown", Severity.HIGH, "payments", "platform", "two-steps", AT, LATER, GROUP, 1),
+    incidents.SeverityChanged(Severity.HIGH, Severity.CRITICAL, ALERT),
+    incidents.Acknowledged((PAGE,)),
+    incidents.Unacknowledged(),
+    incidents.Started(),
+    incidents.Resolved("alerts_ended"),
+    incidents.Reopened(),
+    incidents.Assigned(("ada", "grace")),
+    incidents.Commented(PAYLOAD),
+    escalations.Started(INCIDENT, 1, POLICY, AT),
+    escalations.StepNotified(1, 1, AT, (escalations.Notified("team:platform/primary", "ada", "email", PAGE),), LATER),
+    escalations.StepSkipped(1, 2, AT, "nobody_reachable", AT),
+    escalations.StepDelayed(1, 2, AT, "stale"),
+    escalations.Stopped("acknowledged"),
+    escalations.Exhausted(LATER),
+    pages.Queued(ESCALATION, INCIDENT, 1, 1, "ada", "email"),
+    pages.Sent(DELIVERY, 1, False),
+    pages.Failed(DELIVERY, 8, "rcpt: 550"),
+    pages.Unknown(DELIVERY, 2, "claim_expired"),
+    pages.Cancelled("acknowledged"),
+    pages.Withheld("silenced"),
+    changes.ObjectPut(config.RouteTree(ROUTE)),
+    changes.ObjectRemoved("team", "search"),
+)
+
+CONFIG_SAMPLES: tuple[Event, ...] = (
+    changes.ObjectPut(config.User("ada"), PayloadRef("config-x/1", "ab" * 32)),
+    changes.ObjectPut(config.Team("platform", (config.Member("ada", "primary"),))),
+    changes.ObjectPut(config.Service("payments", "platform", "two-steps")),
+    changes.ObjectPut(POLICY),
+    changes.ObjectPut(config.Integration("alertmanager", "alertmanager", ("ab" * 32,), 4)),
+    changes.ObjectPut(config.ApiKey("ci", "responder", "ab" * 32, "ada")),
+)

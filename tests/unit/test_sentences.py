@@ -1,0 +1,154 @@
+"""Events in words: what people read in a timeline."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain import changes, escalations, groups, incidents, pages
+from domain.config import Policy, Step, Target, User
+from domain.decision import Actor, PayloadRef
+from domain.escalations import Notified
+from domain.events import EVENT_TYPES, Event
+from domain.severity import Severity
+from projections.sentences import First, plain, sentence, span
+from tests.projecting import ADA, ALERT, AM, INCIDENT, PAGER, POLICY, PRIOR, T0, fired, log, opened, resolved
+
+STARTED = escalations.Started(INCIDENT, 1, POLICY, T0)
+QUEUED = pages.Queued("escalation-1", INCIDENT, 2, 1, "ada", "email")
+TEXT = PayloadRef("comment/1", "00")
+AFTER = T0 + timedelta(seconds=1)
+"""When the single event of a log here was decided."""
+
+
+def notified(*people: tuple[str, str]) -> tuple[Notified, ...]:
+    return tuple(Notified("user:x", user, method, "page-1") for user, method in people)
+
+
+def said(event: Event, actor: Actor = PAGER, first: First = None) -> str:
+    (recorded,) = log([("stream-1", event, actor)])
+    return sentence(recorded, first)
+
+
+INCIDENTS: list[tuple[Event, Actor, str]] = [
+    (opened(), AM, "INC-7 opened for team platform with severity high"),
+    (incidents.SeverityChanged(Severity.HIGH, Severity.CRITICAL, ALERT), AM,
+     "severity raised from high to critical by an alert"),
+    (incidents.SeverityChanged(Severity.HIGH, Severity.LOW), ADA, "severity lowered from high to low by ada"),
+    (incidents.Acknowledged(), ADA, "ada acknowledged"),
+    (incidents.Acknowledged(("page-1",)), ADA, "ada acknowledged while a page was on the way"),
+    (incidents.Acknowledged(("page-1", "page-2")), ADA, "ada acknowledged while 2 pages were on the way"),
+    (incidents.Unacknowledged(), ADA, "ada gave it back: it escalates again"),
+    (incidents.Started(), ADA, "ada started to work on it"),
+    (incidents.Resolved("alerts_ended"), AM, "resolved: its last alert ended"),
+    (incidents.Resolved("person"), ADA, "ada resolved it"),
+    (incidents.Reopened(), ADA, "ada reopened it: it escalates again"),
+    (incidents.Assigned(("grace", "ada")), ADA, "ada assigned it to grace, ada"),
+    (incidents.Assigned(()), PAGER, "Tocsin assigned it to nobody"),
+    (incidents.Commented(TEXT), ADA, "ada commented"),
+]  # fmt: skip
+
+ESCALATIONS: list[tuple[Event, str]] = [
+    (escalations.Started(INCIDENT, 1, POLICY, AFTER), "escalation by policy default began"),
+    (escalations.Started(INCIDENT, 1, POLICY, AFTER + timedelta(seconds=30)),
+     "escalation by policy default began; its first step runs in 30 s"),
+    (escalations.StepNotified(1, 1, T0, notified(("ada", "email")), T0), "step 1: ada paged by email"),
+    (escalations.StepNotified(1, 2, T0, notified(("grace", "email")), T0),
+     "escalated to step 2: grace paged by email"),
+    (escalations.StepNotified(2, 1, T0, notified(("ada", "email"), ("ada", "sms")), T0),
+     "escalated to step 1 of round 2: ada paged by email, ada paged by sms"),
+    (escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0),
+     "nobody could be reached in step 1: primary of platform"),
+    (escalations.StepSkipped(2, 2, T0, "nobody_reachable", T0),
+     "nobody could be reached in step 2 of round 2: grace"),
+    (escalations.StepDelayed(1, 2, AFTER - timedelta(minutes=12), "stale"),
+     "step 2 runs 12 min late; later steps wait from now"),
+    (escalations.Stopped("acknowledged"), "escalation stopped: acknowledged"),
+    (escalations.Exhausted(T0), "policy default is exhausted: every step has run and nobody acknowledged"),
+]  # fmt: skip
+
+PAGES: list[tuple[Event, str]] = [
+    (QUEUED, "page to ada by email queued (step 1, round 2)"),
+    (pages.Sent("d", 1, possible_repeat=False), "page to ada by email sent (step 1, round 2)"),
+    (pages.Sent("d", 2, possible_repeat=True),
+     "page to ada by email sent (step 1, round 2, attempt 2, possibly a repeat)"),
+    (pages.Failed("d", 8, "recipient: 550"),
+     "page to ada by email failed (step 1, round 2, attempt 8): recipient: 550"),
+    (pages.Unknown("d", 1, "claim_expired"),
+     "page to ada by email may or may not have arrived (step 1, round 2, attempt 1): claim_expired"),
+    (pages.Cancelled("resolved"), "page to ada by email cancelled (step 1, round 2): resolved"),
+    (pages.Withheld("silenced"), "page to ada by email withheld (step 1, round 2): silenced"),
+]  # fmt: skip
+
+EXPIRED = groups.AlertExpired(ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0, 9, PRIOR)
+OTHERS: list[tuple[Event, str]] = [
+    (fired(groups.AlertFired, None), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires"),
+    (fired(groups.AlertRefired, PRIOR), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires again"),
+    (resolved(), "alert with fingerprint 955b3f2e0c1d4a77 ended"),
+    (EXPIRED, "alert with fingerprint 955b3f2e0c1d4a77 expired: not heard of since 2026-03-03 03:00:00 UTC"),
+    (groups.EpisodeOpened(2, INCIDENT, "{}:{}", (), "{}", "", "platform", "default"),
+     "episode 2 of the alert group began"),
+    (changes.ObjectPut(User("ada")), "Tocsin put user ada"),
+    (changes.ObjectRemoved("user", "ada"), "Tocsin removed user ada"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "actor", "text"), INCIDENTS)
+def test_incidents(event: Event, actor: Actor, text: str) -> None:
+    assert said(event, actor) == text
+
+
+@pytest.mark.parametrize(("event", "text"), ESCALATIONS)
+def test_escalations(event: Event, text: str) -> None:
+    assert said(event, first=STARTED) == text
+
+
+@pytest.mark.parametrize(("event", "text"), PAGES)
+def test_pages(event: Event, text: str) -> None:
+    assert said(event, first=QUEUED) == text
+
+
+@pytest.mark.parametrize(("event", "text"), OTHERS)
+def test_alerts_and_configuration(event: Event, text: str) -> None:
+    assert said(event) == text
+
+
+def test_every_event_type_has_its_words_here() -> None:
+    tested: list[tuple[Any, ...]] = [*INCIDENTS, *ESCALATIONS, *PAGES, *OTHERS]
+    assert {case[0].type for case in tested} == set(EVENT_TYPES)
+
+
+def test_a_page_without_its_first_event_cannot_be_told() -> None:
+    with pytest.raises(TypeError, match=r"page\.queued\.v1"):
+        said(pages.Withheld("silenced"))
+
+
+def test_a_step_with_several_targets_names_them_all() -> None:
+    targets = (Target(user="ada"), Target(team="db", role="lead"))
+    policy = Policy("p", (Step(targets, 60),))
+    text = said(
+        escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0), first=escalations.Started(INCIDENT, 1, policy, T0)
+    )
+    assert text == "nobody could be reached in step 1: ada, lead of db"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\nlines\0and\u202etricks", "two lines and tricks"),
+        ("  spaced \t out ", "spaced out"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "…"),
+    ],
+)
+def test_untrusted_text_is_one_short_line(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-1, "0 s"), (0.4, "0 s"), (59.6, "1 min"), (725, "12 min 5 s"), (7205, "2 h"), (7500, "2 h 5 min"),
+     (3 * 86400 + 3600, "3 d 1 h")],
+)  # fmt: skip
+def test_lengths_of_time(seconds: float, shown: str) -> None:
+    assert span(timedelta(seconds=seconds)) == shown
