@@ -39,7 +39,7 @@ async def play(running: Running, progress: Progress) -> None:
         if mailbox:
             mail = await _until("the first page", lambda: _mail(mailbox, seen))
             progress.say(f"paged         {mail.to} was paged:")
-            progress.say(_indented(format_mail(mail)))
+            progress.say(format_mail(mail))
             progress.say("              Nobody answers. The escalation policy waits 10 seconds …")
             mail = await _until("the escalation", lambda: _mail(mailbox, seen + 1))
             progress.say(f"escalated     {mail.to} was paged: {mail.subject}")
@@ -75,10 +75,6 @@ async def _until(what: str, look: Callable[[], T | None]) -> T:
                 await asyncio.sleep(LOOK)
     except TimeoutError:
         raise NotSeen(f"The demo waited {PATIENCE:.0f} s for {what}: see the logs.") from None
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    │ {line}" for line in text.splitlines())
 
 
 def body(status: str, started: datetime) -> dict[str, Any]:

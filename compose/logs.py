@@ -9,6 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 from schemas.settings import Settings
 
@@ -20,6 +21,7 @@ def configure_logs(settings: Settings, role: str) -> None:
     """Set up logging for this process; `role` is in every line. Call it once, first."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _named(role),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -31,7 +33,6 @@ def configure_logs(settings: Settings, role: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(role=role)
     renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else _console()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -42,6 +43,14 @@ def configure_logs(settings: Settings, role: str) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _named(role: str) -> Processor:
+    def add(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["role"] = role
+        return event
+
+    return add
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

@@ -160,7 +160,7 @@ class Supervisor:
                 cause = f"cannot be started: {error}"
             deaths = 1 if self._monotonic() - began >= self._policy.healthy_after else deaths + 1
             if deaths >= self._policy.give_up_after:
-                raise ChildFailed(self._obituary(slot.child.name, f"{cause}, for the {deaths}th time in a row"))
+                raise ChildFailed(self._obituary(slot.child.name, f"{cause}, {deaths} times in a row"))
             pause = self._policy.pause(deaths, self._jitter())
             self._say(f"{slot.child.name} {cause}; it is started again in {pause:.1f} s")
             await asyncio.sleep(pause)

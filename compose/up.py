@@ -97,10 +97,12 @@ class Hooks:
 
     prepare: runs once Kafka and Postgres answer and before any role: migrations, topics, example config.
     mailbox: asked when no mail server is set; None starts none.
+    role: makes the child for one of `ROLES`.
     """
 
     prepare: Callable[[Services], Awaitable[None]]
     mailbox: Callable[[Services], Mailbox] | None = None
+    role: Callable[[Services, str], Child] = Services.role
 
 
 OnReady = Callable[[Running], Awaitable[None]]
@@ -166,7 +168,7 @@ class _Up:
             await self._supervisor.start(mailbox.child)
         with self._progress.step(f"Starting {', '.join(ROLES)}"):
             for name in ROLES:
-                await self._supervisor.start(services.role(name))
+                await self._supervisor.start(hooks.role(services, name))
             await until_ready(services.gateway_url)
         self._running = self._describe(services, mailbox.url if mailbox else "")
         self._tell_pids()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from gateway import administration, incidents, openapi, operations, refusals, webhooks
 from gateway.auth import refuse_unguarded
@@ -38,9 +38,8 @@ def build(parts: Parts) -> FastAPI:
     app = openapi.Api(lifespan=lifespan)
     app.state.gateway = gateway
     for module in (webhooks, incidents, administration, operations, openapi):
-        router = module.router()
-        refuse_unguarded(route for route in router.routes if isinstance(route, APIRoute))
-        app.include_router(router)
+        app.include_router(module.router())
+    refuse_unguarded(iter_route_contexts(app.routes))
     app.add_middleware(Requests, ids=parts.ids)
     refusals.install(app)
     return app

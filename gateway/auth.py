@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Security
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import RouteContext
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from structlog.contextvars import bind_contextvars
 
@@ -83,10 +83,12 @@ Responder = Annotated[ApiKey, Depends(AtLeast("responder"))]
 Admin = Annotated[ApiKey, Depends(AtLeast("admin"))]
 
 
-def refuse_unguarded(routes: Iterable[APIRoute]) -> None:
+def refuse_unguarded(routes: Iterable[RouteContext]) -> None:
     """Raises RuntimeError for a route that is neither public nor guarded: denied by default."""
     for route in routes:
-        if route.path not in PUBLIC and not any(isinstance(call, Guard) for call in _calls(route.dependant)):
+        dependant = getattr(route, "dependant", None)
+        calls = _calls(dependant) if dependant is not None else ()
+        if route.path not in PUBLIC and not any(isinstance(call, Guard) for call in calls):
             raise RuntimeError(f"{route.path} has no guard: give it one, or name it in gateway.auth.PUBLIC")
 
 

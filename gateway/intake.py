@@ -5,6 +5,7 @@ Source of the producer's settings and of its weaknesses: aiokafka 0.14 (`produce
 """
 
 import asyncio
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -68,7 +69,7 @@ class KafkaIntake:
         self._topic = alerts_topic(settings)
         self._largest = _largest_record(settings)
         self._producer: AIOKafkaProducer | None = None
-        self._changed = asyncio.Condition()
+        self._connected = asyncio.Event()
         self._broken = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -84,7 +85,7 @@ class KafkaIntake:
         limit = self._settings.produce_timeout
         try:
             async with asyncio.timeout(limit):
-                producer = await self._connected()
+                producer = await self._working()
                 sent = [await self._send(producer, key, value) for key, value in records]
                 await asyncio.wait(sent)
         except TimeoutError:
@@ -111,11 +112,11 @@ class KafkaIntake:
 
     # -- one record ------------------------------------------------------------------------------------------------
 
-    async def _connected(self) -> AIOKafkaProducer:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._producer is not None)
-            assert self._producer is not None
-            return self._producer
+    async def _working(self) -> AIOKafkaProducer:
+        """The producer, once there is one that works."""
+        while self._producer is None:
+            await self._connected.wait()
+        return self._producer
 
     async def _send(self, producer: AIOKafkaProducer, key: bytes, value: bytes) -> "asyncio.Future[Any]":
         """Hand a record to the producer; the future is its acknowledgement, and outlives whoever waits for it."""
@@ -124,21 +125,24 @@ class KafkaIntake:
         except MessageSizeTooLargeError:
             raise ReceiptTooLarge(f"a record of {len(value)} bytes is larger than the topic takes") from None
         except KafkaError as error:
-            self._break(error)
+            self._break(producer, error)
             raise IntakeUnavailable(f"Kafka refused: {type(error).__name__}") from error
-        sent.add_done_callback(self._watch)
+        sent.add_done_callback(partial(self._watch, producer))
         return sent
 
-    def _watch(self, sent: "asyncio.Future[Any]") -> None:
+    def _watch(self, producer: AIOKafkaProducer, sent: "asyncio.Future[Any]") -> None:
         error = None if sent.cancelled() else sent.exception()
         if error is not None:
-            self._break(error)
+            self._break(producer, error)
 
-    def _break(self, error: BaseException) -> None:
-        if not self._broken.is_set():
-            log.warning("kafka producer is replaced", because=type(error).__name__)
-        self._why = f"it failed with {type(error).__name__}"
-        self._broken.set()
+    def _break(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+        """Use `producer` no more: at once, or the next record would fall into the gap."""
+        if producer is self._producer:
+            self._why = f"it failed with {type(error).__name__}"
+            log.warning("kafka producer is replaced", because=self._why)
+            self._producer = None
+            self._connected.clear()
+            self._broken.set()
 
     # -- the producer and its owner --------------------------------------------------------------------------------
 
@@ -156,9 +160,7 @@ class KafkaIntake:
                 continue
             pause = FIRST_PAUSE
             log.info("kafka connected", topic=self._topic)
-            await self._hand_over(producer)
-            await self._until_broken(producer)
-            await self._hand_over(None)
+            await self._use(producer)
             self._leave(producer)
 
     async def _connect(self) -> AIOKafkaProducer:
@@ -181,19 +183,17 @@ class KafkaIntake:
             raise
         return producer
 
-    async def _hand_over(self, producer: AIOKafkaProducer | None) -> None:
+    async def _use(self, producer: AIOKafkaProducer) -> None:
+        """Return when a record failed for good, or the producer's own task ended, which it tells nobody."""
         self._broken.clear()
-        async with self._changed:
-            self._producer = producer
-            self._changed.notify_all()
-
-    async def _until_broken(self, producer: AIOKafkaProducer) -> None:
-        """Return when a record failed or the producer's own task ended, which it does without telling anybody."""
-        broken = asyncio.create_task(self._broken.wait())
+        self._producer = producer
+        self._connected.set()
+        broken, sending = asyncio.create_task(self._broken.wait()), producer._sender.sender_task
         try:
-            await asyncio.wait({broken, producer._sender.sender_task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({broken, sending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             broken.cancel()
+        self._break(producer, KafkaError("the producer ended"))
 
     def _leave(self, producer: AIOKafkaProducer) -> None:
         """Close a producer beside everything else: it waits for what it still holds."""

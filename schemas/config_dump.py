@@ -12,6 +12,17 @@ from schemas.durations import format_duration
 from schemas.matchers import format_matcher
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever is not printable: YAML counts more characters as line breaks than Python does."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump_config(objects: Iterable[ConfigObject]) -> str:
     """One document with all `objects`, sections in the order of the format, each sorted by name.
 
@@ -22,7 +33,7 @@ def dump_config(objects: Iterable[ConfigObject]) -> str:
         section, written = _written(thing)
         sections.setdefault(section, {}).update(written if section == "route" else {thing.id: written})
     document = {"version": 1, **{name: sections[name] for name in ConfigFile.model_fields if name in sections}}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _written(thing: ConfigObject) -> tuple[str, dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 The steps: read each document with positions (`config_yaml`), collect the names that all of them define, validate
 each against the format (`config_models`; references are checked there), say what is wrong (`config_sentences`),
-then build domain objects (`config_build`). Names are `[a-z0-9][a-z0-9._-]{0,62}`. Everything wrong is reported at once, up to
-1,000 errors.
+then build domain objects (`config_build`). Names are `[a-z0-9][a-z0-9._-]{0,62}`. Everything wrong is reported at
+once, up to 1,000 errors.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -30,7 +30,8 @@ from schemas.sources import SOURCES
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 HASH_PATTERN = r"^sha256:[0-9a-fA-F]{64}$"
-EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,190}$"
+ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
+EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[^@\s\x00-\x1f\x7f-\x9f]{1,190}$"
 
 
 def wrong(problem: str, remedy: str) -> NoReturn:
@@ -145,7 +146,9 @@ class Part(BaseModel):
 class UserPart(Part):
     """A person who can be paged."""
 
-    name: Annotated[str, Field(max_length=200)] = Field("", description="how the person is called")
+    name: Annotated[str, Field(max_length=200, pattern=ONE_LINE_PATTERN)] = Field(
+        "", description="how the person is called"
+    )
     email: Annotated[str, Field(pattern=EMAIL_PATTERN)] | None = Field(None, description="where mails reach them")
 
 

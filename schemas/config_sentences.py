@@ -29,6 +29,7 @@ _PATTERNS: Mapping[str, Sentence] = {
         "is not sha256: and 64 hexadecimal digits",
         "Run `tocsin token`: it prints a token and the hash to write here",
     ),
+    models.ONE_LINE_PATTERN: ("has a control character", "Write it in one line, without tabs"),
     models.EMAIL_PATTERN: ("is not a mail address", "Write name@example.test"),
 }
 _CONTAINERS = {"list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
@@ -134,7 +135,8 @@ def _shown(node: Node, path: Loc) -> str:
         return {"map": "A mapping", "list": "A list"}[node.kind]
     if node.value is None:
         return "Nothing"
-    return f"`{node.value.text if isinstance(node.value, Odd) else node.value}`"
+    text = node.value.text if isinstance(node.value, Odd) else str(node.value)
+    return f"`{text}`" if text.isprintable() else "The value"
 
 
 def _secret(path: Loc) -> bool:

@@ -1,6 +1,8 @@
 """What every test may ask for. Services start once, the first time that a test needs them."""
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +15,32 @@ from streams.store.postgres import SCHEMA
 from tests.services import Services, services
 
 _numbers = itertools.count(1)
+_missing: set[str] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of a real peer that is not installed is not run, and says so; with TOCSIN_TEST_PEERS=require it fails."""
+    require = os.environ.get("TOCSIN_TEST_PEERS") == "require"
+    for item in items:
+        for mark in item.iter_markers("peer"):
+            command, package = mark.args
+            if shutil.which(command) is None and not require:
+                _missing.add(package)
+                item.add_marker(pytest.mark.skip(reason=f"apt install {package}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not run, and what to do about it, where it is seen: at the end."""
+    for package in sorted(_missing):
+        terminalreporter.write_line(f"not run: apt install {package}")
+
+
+@pytest.fixture(autouse=True)
+def peers_are_there(request: pytest.FixtureRequest) -> None:
+    """Fail a test whose required peer is not installed."""
+    for mark in request.node.iter_markers("peer"):
+        command, package = mark.args
+        assert shutil.which(command), f"{command} is required: apt install {package}"
 
 
 @pytest.fixture(scope="session")

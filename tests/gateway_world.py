@@ -1,4 +1,4 @@
-"""The gateway on the world in memory: real app, real deciders, an intake and read models in memory, spoken to over HTTP.
+"""The gateway on the world in memory: the real app and deciders, intake and read models in memory, spoken to over HTTP.
 
 What the gateway takes is folded by `arrive`, so that a test can post a webhook and acknowledge what came of it.
 """
@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Self
 
@@ -250,14 +250,3 @@ class GatewayWorld(MemoryWorld):
             self.fold.save([Arrival(record, f"default/alerts/0@{self.offset}")], (move,))
         self._folded = len(self.intake.kept)
         self.settle()
-
-    def later(self, **delta: float) -> None:
-        """Time passes for the world and, because it keeps things for a second, for the gateway too."""
-        self.advance(**delta)
-        gateway = self.app.state.gateway
-        gateway.configured.forget()
-
-
-def now_is(when: datetime) -> Callable[[], datetime]:
-    """A clock that stands still."""
-    return lambda: when

@@ -187,9 +187,13 @@ ANSWERS = {
 
 @dataclass
 class Scripted:
-    """A server that says what the test wants at each step; `HANG` says nothing, `RESET` cuts the connection."""
+    """A server that says what the test wants at each step; `HANG` says nothing, `RESET` cuts the connection.
+
+    `delays` are seconds before the answer to a step.
+    """
 
     script: dict[str, str]
+    delays: dict[str, float] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -219,7 +223,7 @@ class Scripted:
                 verb = line.split()[0].decode().upper()
                 self.heard.append(verb)
                 await self._answer(verb, writer)
-                if verb == "DATA":
+                if verb == "DATA" and self.script.get("DATA", ANSWERS["DATA"]).startswith("354"):
                     await reader.readuntil(b"\r\n.\r\n")
                     self.heard.append("content")
                     await self._answer("content", writer)
@@ -227,6 +231,7 @@ class Scripted:
             writer.transport.abort()
 
     async def _answer(self, step: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self.delays.get(step, 0))
         answer = self.script.get(step, ANSWERS.get(step, "502 unknown"))
         if answer == HANG:
             await asyncio.sleep(60)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.channels.base import Message, PageLine, Sent
+from streams.channels.base import Message, PageLine, Retry, Sent
 from streams.channels.email import EmailChannel
 from streams.channels.mailbox import Mailbox, format_mail, serve
 from streams.channels.maildir import MailStore
@@ -89,6 +89,16 @@ async def test_a_page_sent_to_the_mailbox_process_can_be_read_and_the_process_en
     assert mail.headers["Message-ID"] == outcome.provider_id
     assert mail.headers["Delivered-To"] == "ada@example.test"
     assert abs(datetime.now(UTC) - mail.received_at) < timedelta(minutes=1)
+
+
+async def test_a_stopped_mailbox_takes_no_mail_on_connections_that_were_open(tmp_path: Path) -> None:
+    async with running(tmp_path) as port:
+        channel = channel_to(port)
+        assert isinstance(await channel.send(page(1)), Sent)
+
+    assert isinstance(await channel.send(page(2)), Retry)
+    await channel.close()
+    assert len(Mailbox(tmp_path).messages()) == 1
 
 
 async def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:

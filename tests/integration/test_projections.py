@@ -89,7 +89,7 @@ def test_what_the_story_leaves(postgres_dsn: str) -> None:
 
 
 def test_an_acknowledgement_belongs_to_the_first_who_took_it(postgres_dsn: str) -> None:
-    taken = [(INCIDENT, incidents.Acknowledged(), ADA), (INCIDENT, incidents.Started(), GRACE)]
+    taken: list[Happening] = [(INCIDENT, incidents.Acknowledged(), ADA), (INCIDENT, incidents.Started(), GRACE)]
 
     incident = only(given(postgres_dsn, log([*BEGIN, *taken])))
 
@@ -104,7 +104,7 @@ def test_who_starts_to_work_has_acknowledged(postgres_dsn: str) -> None:
 
 @pytest.mark.parametrize("back", [incidents.Unacknowledged(), incidents.Reopened()], ids=lambda e: e.type)
 def test_what_is_given_back_or_reopened_is_nobodys(postgres_dsn: str, back: incidents.IncidentEvent) -> None:
-    taken = [(INCIDENT, incidents.Acknowledged(), ADA), (INCIDENT, incidents.Resolved("person"), ADA)]
+    taken: list[Happening] = [(INCIDENT, incidents.Acknowledged(), ADA), (INCIDENT, incidents.Resolved("person"), ADA)]
 
     incident = only(given(postgres_dsn, log([*BEGIN, *taken, (INCIDENT, back, ADA)])))
 

@@ -31,6 +31,7 @@ from schemas.config_models import config_schema, config_schema_text
 
 ROOM = Path(__file__).parents[2]
 EXAMPLE = ROOM / "compose" / "example"
+SCHEMA = jsonschema.Draft202012Validator(config_schema())
 HASH = "sha256:" + "ab" * 32
 
 GOOD = """\
@@ -97,8 +98,8 @@ class TestReading:
     def test_references_cross_documents_in_any_order(self) -> None:
         parts = {
             "b": "version: 1\nservices: {s: {team: t, policy: p}}",
-            "a": "version: 1\nteams: {t: {}}\nescalation_policies: {p: {steps: [{targets: [{user: u}], escalate_after: 1s}]}}",
-            "c": "version: 1\nusers: {u: {}}",
+            "a": "version: 1\nescalation_policies: {p: {steps: [{targets: [{user: u}], escalate_after: 1s}]}}",
+            "c": "version: 1\nusers: {u: {}}\nteams: {t: {}}",
         }
         assert set(parse_documents(parts)) == {("service", "s"), ("team", "t"), ("policy", "p"), ("user", "u")}
 
@@ -108,6 +109,11 @@ class TestReading:
             ("service", "search"): Service("search", "platform", "calm")
         }
 
+
+AFTER = "escalation_policies.calm.steps[0].escalate_after"
+TARGET = "escalation_policies.calm.steps[0].targets[0]"
+LOOPS = "escalation_policies.calm.loops"
+MATCHER = "route.routes[0].matchers[0]"
 
 # (text, line, column, path, problem, remedy); the text follows `version: 1` in line 1 unless it has its own
 MISTAKES: list[tuple[str, int, int, str, str, str]] = [
@@ -142,6 +148,8 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     ("users: {Ada: {}}", 2, 9, "users.Ada", "`Ada` is not a name", "Use 1 to 63 of a-z 0-9 . _ -"),
     (f"users: {{{'a' * 64}: {{}}}}", 2, 9, "users." + "a" * 64, "is not a name", "1 to 63"),
     ("users: {no: {}}", 2, 9, "users.no", "YAML reads the name `no` as a boolean", 'Write "no" in quotes'),
+    ("users: {12: {}}", 2, 9, "users.12", "YAML reads the name `12` as a number", 'Write "12" in quotes'),
+    ("users: {~: {}}", 2, 9, "users.~", "YAML reads the name `~` as nothing", 'Write "~" in quotes'),
     ("users: {on: {}}", 2, 9, "users.on", "YAML reads the name `on` as a boolean", 'Write "on" in quotes'),
     ("users: {1:30: {}}", 2, 9, "users.1:30", "YAML reads the name `1:30` as a number", 'Write "1:30" in quotes'),
     # types, and what YAML 1.1 makes of things
@@ -153,10 +161,11 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     ("users: {ada: {name: 2026-11-20}}", 2, 21, "users.ada.name", "reads `2026-11-20` as a date", "in quotes"),
     ("users: {ada: {name: }}", 2, 21, "users.ada.name", "There is no value", "Write one, or remove the line"),
     ("users: {ada: {name: [x]}}", 2, 21, "users.ada.name", "A list stands where a text is wanted", "a single text"),
+    ("users: {ada: {name: \"A\\nB\"}}", 2, 21, "users.ada.name", "The value has a control character", "in one line"),
     ("users: {ada: {email: ada}}", 2, 22, "users.ada.email", "`ada` is not a mail address", "name@example.test"),
     ("users: {ada: {nmae: x}}", 2, 15, "users.ada.nmae", "There is no key `nmae` here", "Did you mean `name`?"),
     (f"users: {{ada: {{name: {'x' * 201}}}}}", 2, 21, "users.ada.name", "`name` is too long", "at most 200"),
-    ("users: {ada: {}}\nteams: {t: {members: {user: ada}}}", 3, 22, "teams.t.members", "A mapping stands where a list", "-"),
+    ("users: {ada: {}}\nteams: {t: {members: {user: ada}}}", 3, 22, "teams.t.members", "A mapping stands where", "-"),
     (
         "users: {ada: {}}\nteams: {t: {members: [{user: ada}]}}",
         3, 23, "teams.t.members[0].role", "`role` is missing", "Add a line `role:`",
@@ -178,60 +187,60 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
         "teams: {t: {}}\nservices: {s: {team: t, policy: yy}}",
         3, 33, "services.s.policy", "There is no escalation policy `yy`", "Define an escalation policy",
     ),
-    (f"api_keys: {{k: {{role: viewer, hash: '{HASH}', user: ada}}}}", 2, 117, "api_keys.k.user", "no user `ada`", "Define"),
+    (f"api_keys: {{k: {{role: viewer, hash: '{HASH}', user: ada}}}}", 2, 117, "api_keys.k.user", "no user", "Define"),
     (GOOD + "  service: paymnts\n", 13, 12, "route.service", "There is no service `paymnts`", "`payments`?"),
     (GOOD + "  routes: [{team: platfrom}]\n", 13, 19, "route.routes[0].team", "no team `platfrom`", "`platform`?"),
     # escalation policies
     ("escalation_policies: {p: {steps: []}}", 2, 34, "escalation_policies.p.steps", "The list is empty", "at least 1"),
     ("escalation_policies: {p: {steps: }}", 2, 34, "escalation_policies.p.steps", "There is no value", "Write it"),
-    ("escalation_policies: {p: }", 2, 26, "escalation_policies.p", "There is no value; a mapping is wanted", "Write it"),
-    (GOOD.replace("calm: {", "calm: {loops: 0, "), 9, 17, "escalation_policies.calm.loops", "`0` is too small", "1 or more"),
-    (GOOD.replace("calm: {", "calm: {loops: 999, "), 9, 17, "escalation_policies.calm.loops", "too large", "100 or less"),
-    (GOOD.replace("calm: {", "calm: {loops: 1:30, "), 9, 17, "escalation_policies.calm.loops", "`1:30` is not a", "digits"),
-    (GOOD.replace("calm: {", "calm: {loops: two, "), 9, 17, "escalation_policies.calm.loops", "`two` is not a", "digits"),
+    ("escalation_policies: {p: }", 2, 26, "escalation_policies.p", "There is no value; a mapping", "Write it"),
+    (GOOD.replace("calm: {", "calm: {loops: 0, "), 9, 17, LOOPS, "`0` is too small", "1 or more"),
+    (GOOD.replace("calm: {", "calm: {loops: 999, "), 9, 17, LOOPS, "too large", "100 or less"),
+    (GOOD.replace("calm: {", "calm: {loops: 1:30, "), 9, 17, LOOPS, "`1:30` is not a", "digits"),
+    (GOOD.replace("calm: {", "calm: {loops: two, "), 9, 17, LOOPS, "`two` is not a", "digits"),
     (GOOD.replace("[{user: ada}]", "[]"), 9, 28, "escalation_policies.calm.steps[0].targets", "The list is empty", "1"),
     (
         GOOD.replace("[{user: ada}]", "[{user: ada, team: platform, role: primary}]"),
-        9, 29, "escalation_policies.calm.steps[0].targets[0]", "either a user, or a team and a role", "{user: ada}",
+        9, 29, TARGET, "either a user, or a team and a role", "{user: ada}",
     ),
     (
         GOOD.replace("[{user: ada}]", "[{team: platform}]"),
-        9, 29, "escalation_policies.calm.steps[0].targets[0]", "either a user, or a team and a role", "role: primary",
+        9, 29, TARGET, "either a user, or a team and a role", "role: primary",
     ),
     (
         GOOD.replace("[{user: ada}]", "[{user: adda}]"),
-        9, 36, "escalation_policies.calm.steps[0].targets[0].user", "There is no user `adda`", "Did you mean `ada`?",
+        9, 36, TARGET + ".user", "There is no user `adda`", "Did you mean `ada`?",
     ),
-    (GOOD.replace("5m", "5"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "without a unit", "5s for seconds"),
-    (GOOD.replace("5m", "1:30"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "`1:30` is not", "1h30m"),
-    (GOOD.replace("5m", "five"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "`five` is not", "1h30m"),
-    (GOOD.replace("5m", "0s"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "at least a second", "1s or more"),
-    (GOOD.replace("5m", "2y"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "longer than a year", "30s"),
-    (GOOD.replace("5m", "[]"), 9, 59, "escalation_policies.calm.steps[0].escalate_after", "A duration is wanted", "30s"),
+    (GOOD.replace("5m", "5"), 9, 59, AFTER, "without a unit", "5s for seconds"),
+    (GOOD.replace("5m", "1:30"), 9, 59, AFTER, "`1:30` is not", "1h30m"),
+    (GOOD.replace("5m", "five"), 9, 59, AFTER, "`five` is not", "1h30m"),
+    (GOOD.replace("5m", "0s"), 9, 59, AFTER, "at least a second", "1s or more"),
+    (GOOD.replace("5m", "2y"), 9, 59, AFTER, "longer than a year", "30s"),
+    (GOOD.replace("5m", "[]"), 9, 59, AFTER, "A duration is wanted", "30s"),
     # routes
     (GOOD.replace("  policy: calm\n", ""), 10, 1, "route.policy", "`policy` is missing", "Add a line `policy:`"),
     (GOOD.replace("  team: platform\n", ""), 10, 1, "route.team", "`team` is missing", "Add a line `team:`"),
     (GOOD + "  matchers: [a=b]\n", 11, 3, "route", "takes every alert and has no matchers", "a route under `routes`"),
     (GOOD + "  group_by: [a-b]\n", 13, 14, "route.group_by[0]", "`a-b` is not a label name", "letters, digits and _"),
     (GOOD + "  group_by: ['...']\n", 13, 14, "route.group_by[0]", "Grouping by all labels", "Name the labels"),
-    (GOOD + "  group_by: alertname\n", 13, 13, "route.group_by", "`alertname` stands where a list is wanted", "[one, two]"),
+    (GOOD + "  group_by: alertname\n", 13, 13, "route.group_by", "`alertname` stands where a list", "[one, two]"),
     (GOOD + "  group_wait: 10\n", 13, 15, "route.group_wait", "10 is a number without a unit", "Write 10s"),
-    (GOOD + "  routes: [{matchers: [x]}]\n", 13, 24, "route.routes[0].matchers[0]", "`x` is not a matcher", "= != =~ !~"),
+    (GOOD + "  routes: [{matchers: [x]}]\n", 13, 24, MATCHER, "`x` is not a matcher", "= != =~ !~"),
     (
         GOOD + "  routes: [{matchers: ['a=~\"(\"']}]\n",
-        13, 24, "route.routes[0].matchers[0]", "The regular expression does not compile: missing )", "Correct",
+        13, 24, MATCHER, "The regular expression does not compile: missing )", "Correct",
     ),
     (
         GOOD + "  routes: [{matchers: ['a=~\"(?i)x\"']}]\n",
-        13, 24, "route.routes[0].matchers[0]", "does not compile", "Write (?i:x) instead",
+        13, 24, MATCHER, "does not compile", "Write (?i:x) instead",
     ),
-    (GOOD + "  routes: [{matchers: [5]}]\n", 13, 24, "route.routes[0].matchers[0]", "A matcher is a text", "single quotes"),
+    (GOOD + "  routes: [{matchers: [5]}]\n", 13, 24, MATCHER, "A matcher is a text", "single quotes"),
     (
         GOOD + "  routes: [{routes: [{mathcers: []}]}]\n",
         13, 23, "route.routes[0].routes[0].mathcers", "There is no key `mathcers` here", "Did you mean `matchers`?",
     ),
     # integrations and keys
-    ("integrations: {am: {source: alertmangr}}", 2, 29, "integrations.am.source", "no source `alertmangr`", "`alertmanager`?"),
+    ("integrations: {am: {source: alertmangr}}", 2, 29, "integrations.am.source", "no source `alertmangr`", "Did you"),
     ("integrations: {am: {}}", 2, 16, "integrations.am.source", "`source` is missing", "Add a line `source:`"),
     (
         "integrations: {am: {source: alertmanager, token_hashes: [hunter2]}}",
@@ -241,9 +250,9 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
         "integrations: {am: {source: alertmanager, token_hashes: [12345678]}}",
         2, 58, "integrations.am.token_hashes[0]", "YAML reads this as a number", "double quotes",
     ),
-    ("integrations: {am: {source: alertmanager, shards: 0}}", 2, 51, "integrations.am.shards", "`0` is too small", "1 or more"),
-    (f"api_keys: {{k: {{role: amin, hash: '{HASH}'}}}}", 2, 22, "api_keys.k.role", "`amin` is not known here", "'admin'"),
-    ("api_keys: {k: {role: admin, hash: 'sha256:zz'}}", 2, 35, "api_keys.k.hash", "The value is not sha256:", "`tocsin token`"),
+    ("integrations: {am: {source: alertmanager, shards: 0}}", 2, 51, "integrations.am.shards", "`0` is too", "1 or"),
+    (f"api_keys: {{k: {{role: amin, hash: '{HASH}'}}}}", 2, 22, "api_keys.k.role", "`amin` is not known", "'admin'"),
+    ("api_keys: {k: {role: admin, hash: 'sha256:zz'}}", 2, 35, "api_keys.k.hash", "is not sha256:", "`tocsin token`"),
 ]  # fmt: skip
 
 
@@ -270,7 +279,7 @@ class TestErrors:
             )
         assert [str(error).split(": ")[:2] for error in refused.value.errors] == [
             ["b.yaml:2:15", "users.ada.nmae"],
-            ["b.yaml:2:24", "users.12"],
+            ["b.yaml:2:25", "users.12"],
             ["b.yaml:3:22", "services.s.team"],
             ["b.yaml:3:33", "services.s.policy"],
             ["a.yaml:3:1", "This is not YAML"],
@@ -293,16 +302,16 @@ class TestErrors:
         ]
 
     def test_two_integrations_may_not_share_a_token(self) -> None:
-        text = f"integrations:\n  a: {{source: alertmanager, token_hashes: ['{HASH}']}}\n  b: {{source: alertmanager, token_hashes: ['{HASH}']}}"
-        assert errors(f"version: 1\n{text}") == [
-            "f.yaml:4:3: integrations.b: It has the same hash as integration `a`. Run `tocsin token` for one of its own."
-        ]
+        line = f"{{source: alertmanager, token_hashes: ['{HASH}']}}"
+        (error,) = errors(f"version: 1\nintegrations:\n  a: {line}\n  b: {line}")
+        assert error.startswith(
+            "f.yaml:4:3: integrations.b: It has the same hash as integration `a`. Run `tocsin token`"
+        )
 
     @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "~"])
     def test_an_empty_document_says_how_to_begin(self, text: str) -> None:
         (error,) = errors(text)
-        assert error.startswith("f.yaml:1:1:") or error.startswith("f.yaml:2:1:")
-        assert "`version: 1`" in error or "`key: value`" in error
+        assert error == "f.yaml:1:1: The file is empty. Begin it with `version: 1`."
 
     def test_too_large_a_document(self) -> None:
         assert "more than 1048576 bytes. Split it" in errors("# " + "ä" * 600_000)[0]
@@ -314,12 +323,13 @@ class TestErrors:
             "Split the organisation into several, each with its own Tocsin."
         ]
 
-    def test_many_wrong_references_take_no_longer_than_a_person_waits(self) -> None:
-        teams = "".join(f" team-number-{n}: {{}}\n" for n in range(3000))
-        services = "".join(f" s{n}: {{team: taem-number-{n}, policy: p}}\n" for n in range(3000))
+    @pytest.mark.parametrize("count", [1500, 3000])
+    def test_many_mistakes_take_no_longer_than_a_person_waits(self, count: int) -> None:
+        teams = "".join(f" team-number-{n}: {{}}\n" for n in range(count))
+        services = "".join(f" s{n}: {{team: taem-number-{n}, policy: p, z{n}: 1}}\n" for n in range(count))
         started = time.monotonic()
-        assert len(errors(f"version: 1\nteams:\n{teams}services:\n{services}")) == 6000
-        assert time.monotonic() - started < 20
+        assert len(errors(f"version: 1\nteams:\n{teams}services:\n{services}")) == 1000
+        assert time.monotonic() - started < 10
 
     @pytest.mark.parametrize(
         "bomb", ["a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]", "[" * 500_000, "{a: " * 100_000, "- " * 200_000]
@@ -407,7 +417,7 @@ class TestTheSchema:
     def test_it_is_a_schema_and_takes_the_example(self) -> None:
         jsonschema.Draft202012Validator.check_schema(config_schema())
         for file in EXAMPLE.glob("*.yaml"):
-            jsonschema.validate(yaml.safe_load(file.read_text()), config_schema())
+            SCHEMA.validate(yaml.safe_load(file.read_text()))
 
     @pytest.mark.parametrize(
         "wrong",
@@ -423,7 +433,7 @@ class TestTheSchema:
     )
     def test_it_refuses_what_the_reader_refuses(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, config_schema())
+            SCHEMA.validate(wrong)
         errors(yaml.safe_dump(wrong))
 
 
@@ -431,6 +441,7 @@ names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,5}", fullmatch=True) | st.sampled_
     ["no", "on", "null", "1", "1e3", "0x1", "1.5"]
 )
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+titles = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 labels = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 delays = st.integers(1000, 10**9).map(lambda milliseconds: milliseconds / 1000)
 waits = st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000)
@@ -475,7 +486,7 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
         RouteTree(
             Route(team=draw(team), policy=draw(policy), group_wait=draw(st.none() | waits), routes=tuple(children))
         ),
-        *(User(name, draw(words), listed(contact, most=1)) for name in users),
+        *(User(name, draw(titles), listed(contact, most=1)) for name in users),
         *(Team(name, listed(st.builds(Member, user, names))) for name in teams),
         *(Service(name, draw(team), draw(policy)) for name in services),
         *(
@@ -492,13 +503,13 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
     return {(thing.kind, thing.id): thing for thing in made}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(configurations())
 def test_what_is_written_is_read_back(configuration: dict[tuple[str, str], ConfigObject]) -> None:
     text = dump_config(configuration.values())
     assert parse_config(text, "dump") == configuration
     assert dump_config(parse_config(text, "dump").values()) == text
-    jsonschema.validate(yaml.safe_load(text), config_schema())
+    SCHEMA.validate(yaml.safe_load(text))
 
 
 def test_what_the_format_cannot_say_is_not_written() -> None:

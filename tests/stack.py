@@ -1,0 +1,194 @@
+"""The world on the real thing: four processes started by `tocsin up`, spoken to over HTTP, read over SMTP.
+
+Time is moved by the clock file. "Nothing more will happen" is known, not guessed: every record is folded, no
+deadline has come, no page is on its way.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from compose.client import Access, Client
+from compose.datadir import Running, read_running
+from compose.prepare import hashed
+from domain.ids import stream_kind
+from schemas.settings import PREFIX
+from streams.channels.mailbox import Mail, Mailbox
+from streams.clock import FileClock
+from streams.store.postgres import PostgresStore
+from tests.services import Services
+from tests.world import CONFIG, Said, Seen, World
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 30.0
+"""Seconds for anything to happen; a story that is right waits for a fraction of one."""
+STEP = timedelta(minutes=5)
+KEYS = {user: f"tk_{user}-key-of-the-stories" for user in ("ada", "grace", "edsger")}
+
+
+class Installation:
+    """A `tocsin up` of its own, on given services, with a database and topics of its own."""
+
+    def __init__(self, services: Services, dsn: str, prefix: str, folder: Path, **settings: str) -> None:
+        self.folder, self.dsn, self.clock = folder, dsn, FileClock(folder / "clock")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        given = {
+            "DATA_DIR": str(folder / "data"),
+            "KAFKA_BOOTSTRAP": services.kafka,
+            "POSTGRES_DSN": dsn,
+            "TOPIC_PREFIX": prefix,
+            "ALERTS_PARTITIONS": "4",
+            "CLOCK_FILE": str(folder / "clock"),
+            "LOG_FORMAT": "json",
+            **settings,
+        }
+        self.log = (folder / "up.log").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "compose.cli", "up"],
+            cwd=ROOT,
+            env={**inherited, **{PREFIX + name: value for name, value in given.items()}},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        self.running: Running = until("tocsin up", self._ready, 60.0)
+
+    def _ready(self) -> Running | None:
+        if self.process.poll() is not None:
+            raise AssertionError(f"tocsin up ended: {(self.folder / 'up.log').read_text()}")
+        return read_running(self.folder / "data")
+
+    def logs(self) -> str:
+        """What every role has written."""
+        return "\n".join(file.read_text() for file in sorted((self.folder / "data" / "logs").glob("*.log")))
+
+    def close(self) -> None:
+        """Stop it as Ctrl-C would."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(30)
+        self.log.close()
+        assert code == 0, f"tocsin up ended with {code}: {(self.folder / 'up.log').read_text()}"
+
+
+class RealWorld(World):
+    """Stories on an installation."""
+
+    def __init__(self, installation: Installation, config: str = CONFIG) -> None:
+        super().__init__()
+        self.installation = installation
+        running = installation.running
+        self._clients = {
+            name: Client(Access(running.gateway_url, key))
+            for name, key in {**KEYS, "viewer": running.api_keys.viewer, "admin": running.api_keys.admin}.items()
+        }
+        self._mailbox = Mailbox(installation.folder / "data" / "mailbox")
+        self._store = PostgresStore(installation.dsn)
+        self._posted = 0
+        self._taken: set[str] = set()
+        self._clients["admin"].apply({"world.yaml": with_keys(config, running)}, dry_run=False)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            for client in self._clients.values():
+                client.__exit__(None, None, None)
+            self._store.close()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.installation.clock.offset()
+
+    def post(self, body: dict[str, Any]) -> None:
+        token = self.installation.running.webhook_tokens.alertmanager
+        self._clients["viewer"].fire("alertmanager", token, body)
+        self._posted += 1
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything that is due has been done."""
+        until("everything to settle", self._settled)
+
+    def _settled(self) -> bool | None:
+        query = """select (select coalesce(sum("offset" + 1), 0) from tocsin.tracking),
+            (select count(*) from tocsin.due where at <= %(now)s),
+            (select count(*) from tocsin.pages where status in ('queued', 'claimed') and at <= %(now)s),
+            (select max(notification_id) from tocsin.stored_events), (select position from read_models.cursor)"""
+        with psycopg.connect(self.installation.dsn) as connection:
+            row = connection.execute(query, {"now": self.now()}).fetchone()
+        assert row is not None
+        folded, due, pages, head, position = row
+        return (folded >= self._posted and not due and not pages and head == position) or None
+
+    def advance(self, **delta: float) -> None:
+        left = timedelta(**delta)
+        while left > timedelta():
+            step = min(left, STEP)
+            self.installation.clock.move(step)
+            left -= step
+            time.sleep(0.05)
+            self.settle()
+
+    def command(self, verb: str, incident: str, by: str = "ada") -> str:
+        answer = self._clients[by].act(incident, verb)
+        self.settle()
+        return answer.status
+
+    def next_message(self, user: str) -> Said | None:
+        for key, said in self._said():
+            if key not in self._taken and said.user == user:
+                self._taken.add(key)
+                return said
+        return None
+
+    def leftover(self) -> list[Said]:
+        return [said for key, said in self._said() if key not in self._taken]
+
+    def _said(self) -> list[tuple[str, Said]]:
+        names = {view.id: view.name for view in self._clients["viewer"].incidents(limit=200).incidents}
+        return [(mail.headers["Message-ID"], _said(mail, names)) for mail in self._mailbox.messages()]
+
+    def incidents(self) -> list[Seen]:
+        found = self._clients["viewer"].incidents(limit=200).incidents
+        seen = [Seen(i.name, i.title, i.status, i.severity, i.service, i.team) for i in found]
+        return sorted(seen, key=lambda one: int(one.name.removeprefix("INC-")))
+
+    def event_types(self, incident: str) -> list[str]:
+        entries = self._clients["viewer"].timeline(incident).entries
+        return [entry.type for entry in entries if stream_kind(entry.type.replace(".", "-")) != "group"]
+
+
+def _said(mail: Mail, names: dict[str, str]) -> Said:
+    incidents = tuple(names[incident] for incident in mail.headers["X-Incident-Id"].split(", "))
+    return Said(mail.to.partition("@")[0], "email", incidents, mail.subject, mail.text)
+
+
+def with_keys(config: str, running: Running) -> str:
+    """The world's configuration, with this installation's webhook token and a key for each person."""
+    token = f"sha256:{hashed(running.webhook_tokens.alertmanager)}"
+    keys = "\n".join(
+        f"  {user}: {{role: responder, hash: 'sha256:{hashed(key)}', user: {user}}}" for user, key in KEYS.items()
+    )
+    plain = "alertmanager: {source: alertmanager}"
+    assert plain in config
+    return config.replace(plain, f"alertmanager: {{source: alertmanager, token_hashes: ['{token}']}}") + (
+        f"api_keys:\n{keys}\n"
+    )
+
+
+def until(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """The first answer of `look` that is not None. Fails after `patience` seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.03)
+    raise AssertionError(f"waited {patience:.0f} s for {what}")

@@ -1,0 +1,147 @@
+"""Who may do what: every route of the app is walked, as nobody, as every role and as a machine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
+
+from domain.config import ApiKey, Config, Integration
+from gateway.auth import PUBLIC, ROLES, refuse_unguarded
+from gateway.configured import Configured
+from gateway.keyring import Keyring
+from tests.gateway_world import KEYS, TOKEN, GatewayWorld
+
+ACCESS = {
+    "/healthz": None,
+    "/readyz": None,
+    "/docs": None,
+    "/openapi.json": None,
+    "/metrics": "viewer",
+    "/api/v1/incidents": "viewer",
+    "/api/v1/incidents/{ref}": "viewer",
+    "/api/v1/incidents/{ref}/timeline": "viewer",
+    "/api/v1/incidents/{ref}/pages": "viewer",
+    "/api/v1/incidents/{ref}/ack": "responder",
+    "/api/v1/incidents/{ref}/unack": "responder",
+    "/api/v1/incidents/{ref}/start": "responder",
+    "/api/v1/incidents/{ref}/resolve": "responder",
+    "/api/v1/incidents/{ref}/reopen": "responder",
+    "/api/v1/config": "admin",
+    "/api/v1/config/apply": "admin",
+    "/api/v1/webhooks/alertmanager": "machine",
+    "/alerts/webhook": "machine",
+}
+"""Path -> who is let in: everybody, a role and the ones above it, or integrations. A new route needs a line here."""
+
+ELSEWHERE = "192.0.2.1"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[GatewayWorld]:
+    with GatewayWorld() as made:
+        yield made
+
+
+def status(world: GatewayWorld, path: str, token: str | None) -> list[int]:
+    """What each method of a route answers to this token, from another machine."""
+    [route] = [r for r in iter_route_contexts(world.app.routes) if r.path == path]
+    url = path.replace("{ref}", "INC-1")
+    return [world.request(method, url, token, peer=ELSEWHERE).status_code for method in route.methods or ()]
+
+
+def test_every_route_is_listed_here(world: GatewayWorld) -> None:
+    assert {route.path for route in iter_route_contexts(world.app.routes)} == set(ACCESS)
+    assert {path for path, who in ACCESS.items() if who is None} == PUBLIC
+
+
+@pytest.mark.parametrize("path", ACCESS)
+def test_a_route_lets_in_whom_it_should_and_nobody_else(world: GatewayWorld, path: str) -> None:
+    who = ACCESS[path]
+    tokens: dict[str, str | None] = {"nobody": None, "stranger": "unknown", "machine": TOKEN, **KEYS}
+    for name, token in tokens.items():
+        answered = status(world, path, token)
+        assert answered
+        if who is None or name == who or (who in ROLES and name in ROLES and ROLES.index(name) >= ROLES.index(who)):
+            assert not {401, 403} & set(answered), name
+        elif name in ROLES and who != "machine":
+            assert answered == [403], name
+        else:
+            assert answered == [401], name
+
+
+def test_an_app_with_an_unguarded_route_is_refused() -> None:
+    router, app = APIRouter(), FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @router.get("/open")
+    async def open_to_all() -> None:
+        """Nobody guards it."""
+
+    app.include_router(router)
+    with pytest.raises(RuntimeError, match="/open has no guard"):
+        refuse_unguarded(iter_route_contexts(app.routes))
+
+
+def test_a_mounted_app_is_refused_too() -> None:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/other", FastAPI())
+    with pytest.raises(RuntimeError, match="/other"):
+        refuse_unguarded(iter_route_contexts(app.routes))
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", f"Basic {KEYS['admin']}", KEYS["admin"], f"Bearer {KEYS['admin']} ", "Bearer é"]
+)
+def test_only_a_whole_bearer_token_counts(world: GatewayWorld, header: str) -> None:
+    response = world.request("GET", "/api/v1/config", headers={"Authorization": header.encode("latin-1")})
+    assert response.status_code == (200 if header == f"Bearer {KEYS['admin']} " else 401)
+
+
+def test_the_scheme_is_read_in_any_case(world: GatewayWorld) -> None:
+    headers = {"Authorization": f"bEARER {KEYS['viewer']}"}
+    assert world.request("GET", "/api/v1/incidents", headers=headers).status_code == 200
+
+
+def test_a_machines_token_at_the_api_is_told_what_it_is(world: GatewayWorld) -> None:
+    assert "webhook token" in world.request("GET", "/api/v1/incidents", TOKEN).json()["detail"]
+
+
+def test_an_integration_of_another_source_is_told_its_address() -> None:
+    with GatewayWorld() as world:
+        other = Integration("board", "grafana", (sha256(b"board").hexdigest(),))
+        configured = Configured(lambda: Config(revision=1, integrations={"board": other}))
+        world.app.state.gateway = replace(world.app.state.gateway, configured=configured)
+        response = world.request("POST", "/alerts/webhook", "board", json={})
+        assert response.status_code == 403
+        assert "/api/v1/webhooks/grafana" in response.json()["remedy"]
+
+
+def test_a_keyring_finds_by_digest_in_either_case_and_keeps_kinds_apart() -> None:
+    digest = sha256(b"t").hexdigest()
+    integrations = {name: Integration(name, "alertmanager", (digest.upper(),)) for name in ("b", "a")}
+    keyring = Keyring.of(Config(integrations=integrations))
+    found = keyring.integration("t")
+    assert found is not None and found.id == "a"
+    assert keyring.api_key("t") is None
+    assert keyring.integration(digest) is None
+    assert Keyring.of(Config(api_keys={"k": ApiKey("k", "viewer", digest)})).integration("t") is None
+
+
+async def test_a_withdrawn_key_works_no_longer_than_a_second() -> None:
+    keys = {"k": ApiKey("k", "viewer", sha256(b"t").hexdigest())}
+    configs = iter([Config(revision=1, api_keys=keys), Config(revision=2)])
+    asked = 0
+
+    def read() -> Config:
+        nonlocal asked
+        asked += 1
+        return next(configs)
+
+    configured = Configured(read)
+    assert (await configured.keyring()).api_key("t") is not None
+    assert (await configured.keyring()).api_key("t") is not None
+    assert asked == 1
+    configured._fresh_until = 0.0
+    assert (await configured.keyring()).api_key("t") is None
