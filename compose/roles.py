@@ -94,7 +94,7 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     reach = channels(settings, clock)
     try:
         stale_after = timedelta(seconds=settings.stale_after)
-        await Pager(store, settings.org, clock, reach, stale_after, settings.public_url).run(stopping)
+        await Pager(store, settings.org, clock, reach, stale_after).run(stopping)
     finally:
         for channel in reach.values():
             await channel.close()

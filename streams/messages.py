@@ -26,21 +26,17 @@ class Delivery:
     message: Message | None
 
 
-def deliveries(
-    store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage], public_url: str | None
-) -> list[Delivery]:
+def deliveries(store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
     """Bundle claimed pages by person, method and bundle, and write the message of each."""
 
     def together(page: ClaimedPage) -> tuple[str, str, str]:
         return (page.page.user, page.page.method, page.bundle)
 
     bundles = [tuple(group) for _, group in groupby(sorted(claimed, key=together), key=together)]
-    return [_delivery(store, org, config, bundle, public_url) for bundle in bundles]
+    return [_delivery(store, org, config, bundle) for bundle in bundles]
 
 
-def _delivery(
-    store: Store, org: str, config: Config, bundle: tuple[ClaimedPage, ...], public_url: str | None
-) -> Delivery:
+def _delivery(store: Store, org: str, config: Config, bundle: tuple[ClaimedPage, ...]) -> Delivery:
     first = bundle[0].page
     key = ids.delivery_id(org, (page.page.id for page in bundle))
     address = _address(config, first)
@@ -50,7 +46,7 @@ def _delivery(
             key=key,
             to=address,
             person_id=first.user,
-            lines=_lines(store, bundle, public_url),
+            lines=_lines(store, bundle),
             attempt=max(page.attempt for page in bundle),
             possible_repeat=any(page.possible_repeat for page in bundle),
         )
@@ -63,16 +59,16 @@ def _address(config: Config, page: PageRow) -> str | None:
     return next((contact.address for contact in contacts if contact.channel == page.method), None)
 
 
-def _lines(store: Store, bundle: Sequence[ClaimedPage], public_url: str | None) -> tuple[PageLine, ...]:
+def _lines(store: Store, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
     rows = [claimed.page for claimed in bundle]
     incidents = {row.incident for row in rows}
     streams = store.load({*incidents, *(row.escalation for row in rows), *(row.id for row in rows)})
-    told = store.told(incidents, rows[0].user, rows[0].method)
+    told = store.told(incidents, rows[0].user, rows[0].method, min(claimed.bundled_at for claimed in bundle))
     lines = []
     for row in rows:
         incident, escalation, page = (streams[name].state for name in (row.incident, row.escalation, row.id))
         if isinstance(incident, Incident) and isinstance(escalation, Escalation) and isinstance(page, Page):
-            lines.append(_line(store, row, incident, escalation, page, row.incident not in told, public_url))
+            lines.append(_line(store, row, incident, escalation, page, row.incident not in told))
     return tuple(lines)
 
 
@@ -83,7 +79,6 @@ def _line(
     escalation: Escalation,
     page: Page,
     first: bool,
-    public_url: str | None,
 ) -> PageLine:
     body = store.latest_alert(row.incident)
     alert = read_alert(body) if body else None
@@ -102,7 +97,6 @@ def _line(
         summary=alert.summary if alert else "",
         labels=tuple(sorted(alert.labels.items())) if alert else (),
         links=alert.links if alert else (),
-        public_url=f"{public_url}/api/v1/incidents/{incident.name}" if public_url else None,
         first=first,
     )
 

@@ -38,6 +38,7 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 
 STEPS = Counter("tocsin_escalation_steps_total", "Escalation deadlines decided.")
 PAGES = Counter("tocsin_pages_total", "Attempts at pages, by method and result.", ["method", "result"])
+BROKEN = Counter("tocsin_channel_broken_total", "Messages refused because the channel is misconfigured.", ["method"])
 IN_FLIGHT = Gauge("tocsin_deliveries_in_flight", "Messages handed to a channel and not yet answered.")
 
 
@@ -57,7 +58,6 @@ class Pager:
     Parameters:
         channels: by name (`email`).
         stale_after: a deadline later than this runs one step and says so.
-        public_url: where people reach the gateway, for links in messages; None without one.
     """
 
     store: Store
@@ -65,7 +65,6 @@ class Pager:
     clock: Clock
     channels: Mapping[str, Channel]
     stale_after: timedelta
-    public_url: str | None = None
     _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
     _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -130,7 +129,7 @@ class Pager:
         claimed = self.store.claim_pages(self.clock(), LEASE, limit)
         if not claimed:
             return []
-        return deliveries(self.store, self.org, self.store.config(), claimed, self.public_url)
+        return deliveries(self.store, self.org, self.store.config(), claimed)
 
     async def deliver(self, delivery: Delivery) -> Outcomes:
         """Hand a message to its channel and translate the answer."""
@@ -141,6 +140,9 @@ class Pager:
             return Outcomes(delivery, Undeliverable("channel_not_configured"))
         outcome = await channel.send(delivery.message)
         result, after = translated(outcome)
+        if isinstance(outcome, Rejected) and outcome.broken:
+            BROKEN.labels(delivery.method).inc()
+            log.error("channel is broken", method=delivery.method, reason=outcome.reason, delivery=delivery.key)
         PAGES.labels(delivery.method, type(result).__name__.lower()).inc()
         incidents = [f"INC-{line.number}" for line in delivery.message.lines]
         log.info(

@@ -6,6 +6,7 @@ deadline has come, no page is on its way.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -192,3 +193,10 @@ def until(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any
             return found
         time.sleep(0.03)
     raise AssertionError(f"waited {patience:.0f} s for {what}")
+
+
+def free_port() -> int:
+    """A loopback port that nobody has now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

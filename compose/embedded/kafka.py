@@ -129,8 +129,14 @@ class EmbeddedKafka:
         return Command("kafka", argv, self.data_dir, {"LC_ALL": "C.UTF-8"}, cwd=self.data_dir)
 
     def _format(self, jvm: tuple[str, ...]) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "server.properties", "--ignore-formatted")
+        tool = (
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={_new_cluster_id()}",
+            "-c",
+            "server.properties",
+            "--ignore-formatted",
+        )
         done = run_tool((*jvm, *tool), 60, cwd=self.data_dir)
         if done.returncode != 0:
             raise StartError(f"Kafka could not format its storage in {self.data_dir}: {done.stdout.strip()[-800:]}")
@@ -148,6 +154,13 @@ def answers(port: int, timeout: float = 2.0) -> bool:
             return len(connection.recv(8)) > 0
     except OSError:
         return False
+
+
+def _new_cluster_id() -> str:
+    """As Kafka makes them: a uuid in URL-safe base64, not beginning with what looks like an option."""
+    while (identity := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return identity
 
 
 def _properties(port: int, controller_port: int) -> str:

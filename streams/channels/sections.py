@@ -82,12 +82,11 @@ def section(line: PageLine, now: datetime) -> Section:
 def _facts(line: PageLine, now: datetime) -> tuple[tuple[str, str], ...]:
     opened = line.opened_at.astimezone(UTC)
     since = f"{opened:%H:%M} UTC, {opened:%a} {opened.day} {opened:%b %Y} ({_age(opened, now)})"
-    loop = f" (round {line.loop})" if line.loop > 1 else ""
     facts = (
         ("Since", since),
         ("Service", one_line(line.service, 100)),
         ("Team", one_line(line.team, 100)),
-        ("Why you", one_line(line.why, 300) + loop),
+        ("Why you", one_line(line.why, 300)),
     )
     return tuple((name, value) for name, value in facts if value)
 

@@ -85,7 +85,8 @@ class TrackingMove:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedPage:
-    """A page that this pager has taken until its lease ends. `claim` names this taking of it, `bundle` its first.
+    """A page that this pager has taken until its lease ends. `claim` names this taking of it, `bundle` its first,
+    which was at `bundled_at` (unmoved time).
 
     Pages of one person and bundle were once said in one message, and are said so again.
     """
@@ -93,6 +94,7 @@ class ClaimedPage:
     page: PageRow
     claim: str
     bundle: str
+    bundled_at: datetime
     attempt: int
     possible_repeat: bool
 
@@ -174,8 +176,11 @@ class Store(Protocol):
     def head(self) -> int:
         """The position of the last event, 0 when there is none."""
 
-    def told(self, incidents: Collection[str], user: str, method: str) -> frozenset[str]:
-        """Those of `incidents` about which this person was (or may have been) told by this method before."""
+    def told(self, incidents: Collection[str], user: str, method: str, before: datetime) -> frozenset[str]:
+        """Those of `incidents` about which a message to this person by this method was begun before `before`.
+
+        `before` is a `bundled_at`: the answer for one message is the same at each of its attempts.
+        """
 
     def latest_alert(self, incident: str) -> bytes | None:
         """The payload of the alert last seen on an incident, None when there is none or it was erased."""

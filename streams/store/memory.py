@@ -20,13 +20,16 @@ from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Record
 from streams.store.writing import Prepared, prepare
 
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass(slots=True)
 class _Page:
     row: PageRow
     status: str = "queued"
     attempt: int = 0
     possible_repeat: bool = False
-    bundle: str | None = None
+    bundled: tuple[str, datetime] | None = None
     claim: str | None = None
     lease_until: datetime | None = None
 
@@ -50,6 +53,7 @@ class MemoryStore:
     _pages: dict[str, _Page] = field(default_factory=dict)
     _payloads: dict[str, bytes] = field(default_factory=dict)
     _tracking: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _last_tick: datetime = EARLIEST
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _claims: "count[int]" = field(default_factory=lambda: count(1))
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -119,12 +123,11 @@ class MemoryStore:
         with self._changed:
             return len(self.log)
 
-    def told(self, incidents: Collection[str], user: str, method: str) -> frozenset[str]:
+    def told(self, incidents: Collection[str], user: str, method: str, before: datetime) -> frozenset[str]:
         with self._changed:
-            rows = [p.row for p in self._pages.values() if p.status == "sent" or p.possible_repeat]
-            return frozenset(
-                r.incident for r in rows if r.incident in incidents and (r.user, r.method) == (user, method)
-            )
+            begun = [p.row for p in self._pages.values() if p.bundled and p.bundled[1] < before]
+            about = [row for row in begun if (row.user, row.method) == (user, method)]
+            return frozenset(row.incident for row in about if row.incident in incidents)
 
     def latest_alert(self, incident: str) -> bytes | None:
         with self._changed:
@@ -242,9 +245,14 @@ class MemoryStore:
             claim = f"claim-{next(self._claims)}"
             for page in taken:
                 page.status, page.claim, page.attempt = "claimed", claim, page.attempt + 1
-                page.bundle = page.bundle or claim
+                page.bundled = page.bundled or (claim, self._tick())
                 page.lease_until = self.wall() + timedelta(seconds=lease)
             return [_claimed(page) for page in taken]
+
+    def _tick(self) -> datetime:
+        """A time later than any it gave before: the wall may stand still in a test."""
+        self._last_tick = max(self.wall(), self._last_tick + timedelta(microseconds=1))
+        return self._last_tick
 
     def expired_claims(self, limit: int) -> list[ClaimedPage]:
         with self._changed:
@@ -268,4 +276,6 @@ def _free(held: "_Due | _Page", wall: datetime) -> bool:
 
 
 def _claimed(page: _Page) -> ClaimedPage:
-    return ClaimedPage(page.row, page.claim or "", page.bundle or "", page.attempt, page.possible_repeat)
+    if page.claim is None or page.bundled is None:
+        raise AssertionError("a page that nobody claimed")
+    return ClaimedPage(page.row, page.claim, *page.bundled, page.attempt, page.possible_repeat)

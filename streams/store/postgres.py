@@ -174,11 +174,11 @@ class PostgresStore:
             found[row["escalation"]] = (*found.get(row["escalation"], ()), page)
         return found
 
-    def told(self, incidents: Collection[str], user: str, method: str) -> frozenset[str]:
+    def told(self, incidents: Collection[str], user: str, method: str, before: datetime) -> frozenset[str]:
         rows = self._rows(
             'select distinct incident from pages where incident = any(%s) and "user" = %s and method = %s'
-            " and (status = 'sent' or possible_repeat)",
-            (list(incidents), user, method),
+            " and bundled_at < %s",
+            (list(incidents), user, method, before),
         )
         return frozenset(row["incident"] for row in rows)
 
@@ -243,7 +243,8 @@ class PostgresStore:
             "with ripe as (select id from pages where status = 'queued' and at <= %(now)s order by at limit %(limit)s"
             "   for update skip locked)"
             " update pages set status = 'claimed', claim = %(claim)s,"
-            "   bundle = coalesce(bundle, %(claim)s), attempt = attempt + 1,"
+            "   bundle = coalesce(bundle, %(claim)s), bundled_at = coalesce(bundled_at, clock_timestamp()),"
+            "   attempt = attempt + 1,"
             "   lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
             " from ripe where pages.id = ripe.id returning pages.*",
             {"now": now, "lease": lease, "limit": limit, "claim": str(uuid4())},
@@ -316,4 +317,11 @@ def _alert_row(row: DictRow) -> AlertRow:
 
 def _claimed(row: DictRow) -> ClaimedPage:
     page = PageRow(row["id"], row["escalation"], row["incident"], row["user"], row["method"], row["at"])
-    return ClaimedPage(page, str(row["claim"]), str(row["bundle"]), row["attempt"], row["possible_repeat"])
+    return ClaimedPage(
+        page=page,
+        claim=str(row["claim"]),
+        bundle=str(row["bundle"]),
+        bundled_at=row["bundled_at"],
+        attempt=row["attempt"],
+        possible_repeat=row["possible_repeat"],
+    )

@@ -296,8 +296,10 @@ def test_a_page_is_claimed_once_and_settled_by_its_claimant(store: Store) -> Non
     assert store.pending_pages([ESCALATION]) == {ESCALATION: (PendingPage(PAGE, True),)}
     store.save(Save(book(store), settlements=(Settlement(PAGE, claimed[0].claim, "sent"),)))
     assert store.pending_pages([ESCALATION]) == {}
-    assert store.told([INCIDENT, OTHER], "ada", "email") == {INCIDENT}
-    assert store.told([INCIDENT], "grace", "email") == frozenset()
+    began = claimed[0].bundled_at
+    assert store.told([INCIDENT], "ada", "email", began) == frozenset()
+    assert store.told([INCIDENT, OTHER], "ada", "email", began + timedelta(seconds=1)) == {INCIDENT}
+    assert store.told([INCIDENT], "grace", "email", began + timedelta(seconds=1)) == frozenset()
 
 
 def test_a_page_waits_for_its_time(store: Store) -> None:
@@ -328,6 +330,7 @@ def test_a_page_that_is_tried_again_keeps_its_bundle_and_counts(store: Store) ->
     assert store.claim_pages(AT, 60, 10) == []
     second = store.claim_pages(again, 60, 10)[0]
     assert (second.attempt, second.bundle, second.possible_repeat) == (2, first.bundle, True)
+    assert second.bundled_at == first.bundled_at
     assert second.claim != first.claim
 
 

@@ -6,7 +6,6 @@ public topic is read by librdkafka.
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import pytest
 from compose.client import Access, Client
 from streams.channels.mailbox import Mailbox
 from tests.services import Services
-from tests.stack import Installation, until
+from tests.stack import Installation, free_port, until
 
 pytestmark = [
     pytest.mark.peer("prometheus-alertmanager", "prometheus-alertmanager"),
@@ -51,7 +50,7 @@ class Alertmanager:
         token.write_text(installation.running.webhook_tokens.alertmanager)
         config = folder / "alertmanager.yml"
         config.write_text(CONFIG.format(url=installation.running.gateway_url, token=token))
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._log = (folder / "alertmanager.log").open("w")
         self._process = subprocess.Popen(
             [
@@ -85,12 +84,6 @@ class Alertmanager:
         self._process.terminate()
         self._process.wait(10)
         self._log.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The data directory: one owner, secrets made once and kept private, and a `run.json` that other programs can rely on."""
+"""The data directory: one owner at a time, secrets made once and kept private, a `run.json` to rely on."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def test_a_second_owner_is_told_who_has_it(directory: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartError, match="cannot be used .*set TOCSIN_DATA_DIR"):
+    with pytest.raises(StartError, match=r"cannot be used .*set TOCSIN_DATA_DIR"):
         DataDir(tmp_path / "file" / "data").__enter__()
 
 

@@ -112,10 +112,6 @@ def test_an_old_incident_is_told_from_a_new_one(minutes: int, words: str) -> Non
     assert words in mail(replace(OUTAGE, opened_at=NOW - timedelta(minutes=minutes))).text
 
 
-def test_the_second_round_is_mentioned_because_the_first_reached_nobody() -> None:
-    assert "nobody acknowledged in 5 min (round 2)" in mail(replace(OUTAGE, loop=2)).text
-
-
 def test_an_acknowledged_incident_is_not_to_be_acknowledged_again() -> None:
     text = mail(replace(OUTAGE, status="in_progress")).text
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,10 @@ def shell(tmp_path: Path, name: str, script: str, stop_within: float = PATIENCE)
     return Child(name, lambda: command, stop_within=stop_within)
 
 
+def says(file: Path, text: str) -> bool:
+    return file.exists() and text in file.read_text()
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():
@@ -65,7 +70,7 @@ async def test_start_in_order_stop_in_reverse_order(supervisor: Supervisor, tmp_
     story = tmp_path / "story"
     for name in ("first", "second", "third"):
         await supervisor.start(shell(tmp_path, name, OBEDIENT))
-        await until(lambda name=name: story.exists() and f"{name} starts" in story.read_text())
+        await until(partial(says, story, f"{name} starts"))
     await supervisor.stop()
     lines = story.read_text().splitlines()
     assert lines[:3] == ["first starts", "second starts", "third starts"]

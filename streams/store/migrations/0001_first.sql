@@ -83,7 +83,8 @@ create table pages (
     at              timestamptz not null,
     attempt         int not null default 0,
     possible_repeat boolean not null default false,
-    bundle          uuid, -- the first claim: pages said together are said together again
+    bundle          uuid,        -- the first claim: pages said together are said together again
+    bundled_at      timestamptz, -- when that was
     claim           uuid,
     lease_until     timestamptz
 ) with (fillfactor = 70);
