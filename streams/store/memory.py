@@ -19,7 +19,6 @@ from streams.store import configuration
 from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Recorded, Save
 from streams.store.writing import Prepared, prepare
 
-
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
