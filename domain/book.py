@@ -150,6 +150,11 @@ class Book:
             self.streams[stream] = Loaded(state, loaded.version + 1, loaded.tip, now)
             self.entries.append(Entry(stream, loaded.version + 1, event, self._decision))
 
+    @property
+    def correlation_id(self) -> str:
+        """What ties the current decision to the request it follows from; empty outside a decision."""
+        return self._decision.cause.correlation_id if self._decision else ""
+
     def next_number(self) -> int:
         """The next incident number."""
         return next(self.numbers)

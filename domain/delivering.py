@@ -72,9 +72,9 @@ class Settled:
 def settle(book: Book, attempt: Attempt, result: Result, now: datetime) -> Settled:
     """Decide what an attempt's result makes of a page, into `book`, which holds the page and its escalation."""
     escalation = book.read(attempt.page, Page).escalation
-    cause = Cause(Actor("system", "pager"), "pager", f"delivery/{attempt.delivery}", attempt.delivery, attempt.delivery)
+    correlation = book.read(escalation, Escalation).correlation_id
+    cause = Cause(Actor("system", "pager"), "pager", f"delivery/{attempt.delivery}", attempt.delivery, correlation)
     book.begin(cause, now, (attempt.page, escalation))
-    book.read(attempt.page, Page)
     settled = _settle(book, attempt, result, escalation)
     book.end()
     return settled

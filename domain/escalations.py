@@ -31,13 +31,17 @@ class EscalationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An escalation begins; its first step is due at `first_at`."""
+    """An escalation begins; its first step is due at `first_at`.
+
+    `correlation_id` is that of the receipt or command that began it; all that the escalation does carries it on.
+    """
 
     type: ClassVar[str] = "escalation.started.v1"
     incident: str
     run: int
     policy: Policy
     first_at: datetime
+    correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Escalation:
 
     incident: str = ""
     run: int = 0
+    correlation_id: str = ""
     policy: Policy | None = None
     status: EscalationStatus = EscalationStatus.PENDING
     loop: int = 1
@@ -162,7 +167,12 @@ def evolve(escalation: Escalation, event: EscalationEvent) -> Escalation:
     match event:
         case Started():
             return replace(
-                escalation, incident=event.incident, run=event.run, policy=event.policy, due_at=event.first_at
+                escalation,
+                incident=event.incident,
+                run=event.run,
+                policy=event.policy,
+                due_at=event.first_at,
+                correlation_id=event.correlation_id,
             )
         case StepNotified():
             first = escalation.status in (EscalationStatus.PENDING, EscalationStatus.ACTIVE)

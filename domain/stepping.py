@@ -22,7 +22,7 @@ def start(book: Book, incident: str, run: int, policy: str, first_at: datetime) 
     """
     escalation = ids.escalation_stream(book.org, incident, run)
     copy = book.config.policies[policy]
-    book.write(escalation, escalations.Started(incident=incident, run=run, policy=copy, first_at=first_at))
+    book.write(escalation, escalations.Started(incident, run, copy, first_at, book.correlation_id))
     book.put_due(Due(ESCALATE, escalation, first_at))
 
 
@@ -52,10 +52,10 @@ def run(book: Book, due: Due, now: datetime, stale_after: timedelta) -> None:
     `stale_after` how late a deadline may be met without saying so.
     """
     escalation = due.key
-    incident = book.read(escalation, escalations.Escalation).incident
-    cause = Cause(Actor("system", "pager"), "pager", f"due/{due.kind}/{due.key}", due.key, incident)
-    now = book.begin(cause, now, (escalation, incident))
     state = book.read(escalation, escalations.Escalation)
+    incident = state.incident
+    cause = Cause(Actor("system", "pager"), "pager", f"due/{due.kind}/{due.key}", due.key, state.correlation_id)
+    now = book.begin(cause, now, (escalation, incident))
     step = state.next_step
     notified = resolve(book, escalation, state, step) if step else ()
     decided = escalations.run_step(state, notified, now, stale_after)

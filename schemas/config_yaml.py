@@ -190,7 +190,6 @@ def read_yaml(text: str, file: str) -> tuple[Node | None, list[ConfigError]]:
 
     The tree is None for an empty document and for one that cannot be read to its end.
     """
-    text = text.removeprefix("\ufeff")
     bad = _NO_YAML.search(text)
     if bad:
         return None, [at_offset(file, text, bad.start(), "A character here is not allowed in YAML", "Remove it")]

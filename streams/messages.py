@@ -17,13 +17,17 @@ from streams.store.base import ClaimedPage, Store
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Claimed pages that leave as one message. `message` is None when the person has no such contact method."""
+    """Claimed pages that leave as one message. `message` is None when the person has no such contact method.
+
+    `receipts` are the correlation ids of the escalations it speaks for: what the log ties everything together with.
+    """
 
     key: str
     user: str
     method: str
     pages: tuple[ClaimedPage, ...]
     message: Message | None
+    receipts: tuple[str, ...] = ()
 
 
 def deliveries(store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
@@ -50,7 +54,9 @@ def _delivery(store: Store, org: str, config: Config, bundle: tuple[ClaimedPage,
             attempt=max(page.attempt for page in bundle),
             possible_repeat=any(page.possible_repeat for page in bundle),
         )
-    return Delivery(key, first.user, first.method, bundle, message)
+    escalations = store.load({page.page.escalation for page in bundle}).values()
+    receipts = sorted({e.state.correlation_id for e in escalations if isinstance(e.state, Escalation)})
+    return Delivery(key, first.user, first.method, bundle, message, tuple(receipts))
 
 
 def _address(config: Config, page: PageRow) -> str | None:

@@ -144,7 +144,6 @@ class Pager:
             BROKEN.labels(delivery.method).inc()
             log.error("channel is broken", method=delivery.method, reason=outcome.reason, delivery=delivery.key)
         PAGES.labels(delivery.method, type(result).__name__.lower()).inc()
-        incidents = [f"INC-{line.number}" for line in delivery.message.lines]
         log.info(
             "page handed over",
             result=type(result).__name__.lower(),
@@ -152,7 +151,9 @@ class Pager:
             user=delivery.user,
             method=delivery.method,
             delivery=delivery.key,
-            incidents=incidents,
+            incidents=[f"INC-{line.number}" for line in delivery.message.lines],
+            incident_ids=[page.page.incident for page in delivery.pages],
+            receipts=list(delivery.receipts),
         )
         return Outcomes(delivery, result, after)
 

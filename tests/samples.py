@@ -57,7 +57,7 @@ SAMPLES: tuple[Event, ...] = (
     incidents.Reopened(),
     incidents.Assigned(("ada", "grace")),
     incidents.Commented(PAYLOAD),
-    escalations.Started(INCIDENT, 1, POLICY, AT),
+    escalations.Started(INCIDENT, 1, POLICY, AT, "r-1"),
     escalations.StepNotified(1, 1, AT, (escalations.Notified("team:platform/primary", "ada", "email", PAGE),), LATER),
     escalations.StepSkipped(1, 2, AT, "nobody_reachable", AT),
     escalations.StepDelayed(1, 2, AT, "stale"),

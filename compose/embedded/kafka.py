@@ -28,7 +28,7 @@ from compose.processes import (
 )
 
 LOG_CONFIG = Path(__file__).with_name("log4j2.yaml")
-MEMORY = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
+JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true")
 API_VERSIONS = 18  # the request any client sends first
 
 
@@ -120,7 +120,7 @@ class EmbeddedKafka:
         properties.write_text(_properties(self.port, controller_port))
         java = find_java(self._java_home).path
         jars = verified_jars(say=self._say)
-        jvm = (str(java), *MEMORY, f"-Dlog4j2.configurationFile={LOG_CONFIG.as_uri()}", "-cp", f"{jars}/*")
+        jvm = (str(java), *JVM, f"-Dlog4j2.configurationFile={LOG_CONFIG.as_uri()}", "-cp", f"{jars}/*")
         if not (self.data_dir / "data" / "meta.properties").exists():  # written last, by a rename
             self._format(jvm)
         # Run in the directory itself, with paths relative to it: Kafka would split a path at a comma, and take a

@@ -36,7 +36,7 @@ from tests.projecting import (
 
 BEGIN: list[Happening] = [
     (INCIDENT, opened(), AM),
-    (ESCALATION, escalations.Started(INCIDENT, 1, POLICY, T0), AM),
+    (ESCALATION, escalations.Started(INCIDENT, 1, POLICY, T0, "r-1"), AM),
 ]
 
 

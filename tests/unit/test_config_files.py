@@ -512,6 +512,16 @@ def test_what_is_written_is_read_back(configuration: dict[tuple[str, str], Confi
     SCHEMA.validate(yaml.safe_load(text))
 
 
+@pytest.mark.parametrize(
+    "value", ["\x85", "\u2028x", "\ttab", "\ufeff", " x ", "é", "a\nb", "no", "# x", "'\"", "\x7f", "\N{FIRE}"]
+)
+def test_odd_values_are_written_so_that_yaml_keeps_them(value: str) -> None:
+    routes = (Route(matchers=(Matcher("a", MatchOperator.EQUAL, value),), team="t"),)
+    written = [RouteTree(Route(team="t", policy="p", routes=routes))]
+    known: dict[tuple[str, str], ConfigObject] = {("team", "t"): Team("t"), ("policy", "p"): Policy("p", ())}
+    assert list(parse_config(dump_config(written), "dump", known).values()) == written
+
+
 def test_what_the_format_cannot_say_is_not_written() -> None:
     with pytest.raises(ValueError, match="contacts that the format cannot say"):
         dump_config([User("ada", contacts=(ContactMethod("sms", "+100"),))])

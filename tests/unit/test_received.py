@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.alerts import Alert, AlertStatus
@@ -68,6 +68,7 @@ def test_the_bytes_are_the_golden_ones() -> None:
     assert decode(GOLDEN.encode()) == record
 
 
+@settings(deadline=None)
 @given(receipts)
 def test_a_record_is_read_back_as_written(record: AlertReceived) -> None:
     again = decode(encode(record))
@@ -75,6 +76,7 @@ def test_a_record_is_read_back_as_written(record: AlertReceived) -> None:
     assert encode(again) == encode(record)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_the_order_of_labels_does_not_change_the_bytes(labels: dict[str, str]) -> None:
     one = replace(a_receipt(), alerts=(replace(an_alert("f"), labels=labels),))
@@ -136,6 +138,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.binary()
     | json_values.map(lambda value: json.dumps(value).encode())
@@ -168,6 +171,7 @@ def test_the_key_of_an_alert_never_changes() -> None:
     assert alert_key("other", "am", "955bdf9692ad12ea", 24) == b"am:9"
 
 
+@settings(deadline=None)
 @given(receipts, st.integers(1, 24))
 def test_a_split_loses_nothing_and_keeps_each_alert_in_its_shard(record: AlertReceived, shards: int) -> None:
     parts = split("default", record, shards)

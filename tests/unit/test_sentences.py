@@ -14,7 +14,7 @@ from domain.severity import Severity
 from projections.sentences import First, plain, sentence, span
 from tests.projecting import ADA, ALERT, AM, INCIDENT, PAGER, POLICY, PRIOR, T0, fired, log, opened, resolved
 
-STARTED = escalations.Started(INCIDENT, 1, POLICY, T0)
+STARTED = escalations.Started(INCIDENT, 1, POLICY, T0, "r-1")
 QUEUED = pages.Queued("escalation-1", INCIDENT, 2, 1, "ada", "email")
 TEXT = PayloadRef("comment/1", "00")
 AFTER = T0 + timedelta(seconds=1)
@@ -49,8 +49,8 @@ INCIDENTS: list[tuple[Event, Actor, str]] = [
 ]  # fmt: skip
 
 ESCALATIONS: list[tuple[Event, str]] = [
-    (escalations.Started(INCIDENT, 1, POLICY, AFTER), "escalation by policy default began"),
-    (escalations.Started(INCIDENT, 1, POLICY, AFTER + timedelta(seconds=30)),
+    (escalations.Started(INCIDENT, 1, POLICY, AFTER, "r-1"), "escalation by policy default began"),
+    (escalations.Started(INCIDENT, 1, POLICY, AFTER + timedelta(seconds=30), "r-1"),
      "escalation by policy default began; its first step runs in 30 s"),
     (escalations.StepNotified(1, 1, T0, notified(("ada", "email")), T0), "step 1: ada paged by email"),
     (escalations.StepNotified(1, 2, T0, notified(("grace", "email")), T0),
@@ -127,7 +127,7 @@ def test_a_step_with_several_targets_names_them_all() -> None:
     targets = (Target(user="ada"), Target(team="db", role="lead"))
     policy = Policy("p", (Step(targets, 60),))
     text = said(
-        escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0), first=escalations.Started(INCIDENT, 1, policy, T0)
+        escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0), first=escalations.Started(INCIDENT, 1, policy, T0, "r-1")
     )
     assert text == "nobody could be reached in step 1: ada, lead of db"
 
