@@ -127,7 +127,15 @@ def _escalation(rows: Rows, recorded: Recorded, event: escalations.EscalationEve
     stream = recorded.stream
     if isinstance(event, escalations.Started):
         rows.escalations.put(
-            EscalationRow(stream, event.incident, event.run, event.policy, event.first_at, recorded.position)
+            EscalationRow(
+                id=stream,
+                incident=event.incident,
+                run=event.run,
+                policy=event.policy,
+                first_at=event.first_at,
+                correlation_id=event.correlation_id,
+                position=recorded.position,
+            )
         )
     row = rows.escalations[stream]
     _tell(rows, row.incident, recorded, row.first)

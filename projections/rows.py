@@ -76,12 +76,13 @@ class EscalationRow:
     run: int
     policy: Policy
     first_at: datetime
+    correlation_id: str
     position: int
 
     @property
     def first(self) -> Started:
         """The event that its stream begins with."""
-        return Started(self.incident, self.run, self.policy, self.first_at)
+        return Started(self.incident, self.run, self.policy, self.first_at, self.correlation_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ create table escalations (
     run      int    not null,
     policy   jsonb  not null, -- the copy that it runs by
     first_at timestamptz not null,
+    correlation_id text not null,
     position bigint not null
 );
 create index escalations_incident_idx on escalations (incident, run);
