@@ -110,7 +110,7 @@ async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     store = open_store(settings)
-    queries = Queries(_dsn(settings), settings.postgres_pool_size, settings.statement_timeout)
+    queries = Queries(_dsn(settings), settings.postgres_pool_size)
     parts = Parts(
         settings=settings,
         store=store,

@@ -54,7 +54,7 @@ class RestartPolicy:
     first_pause: float = 0.2
     longest_pause: float = 10.0
     healthy_after: float = 10.0
-    give_up_after: int = 5
+    give_up_after: int = 7
 
     def pause(self, deaths: int, jitter: float) -> float:
         """How long to wait after this many deaths in a row; `jitter` in [0, 1) spreads it over the upper half."""

@@ -27,8 +27,11 @@ class MatchOperator(StrEnum):
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    """The anchored regular expression of a matcher; raises `re.error` for one that does not compile."""
-    return re.compile(f"(?:{pattern})")
+    r"""The regular expression of a matcher; raises `re.error` for one that does not compile.
+
+    As in RE2, which Alertmanager uses, `\d`, `\w` and `\b` mean ASCII.
+    """
+    return re.compile(f"(?:{pattern})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from domain.decision import Actor, Cause
 from gateway.auth import Admin, AtLeast
+from gateway.blocking import in_thread
 from gateway.bodies import read_json_body
 from gateway.refusals import Refusal, documented, of_fields, request_id_of
 from gateway.state import Here
@@ -53,6 +54,7 @@ def router() -> APIRouter:
     return made
 
 
+@in_thread
 def apply_config(
     request: Request, here: Here, key: Admin, asked: Annotated[ApplyRequest, Depends(apply_request)]
 ) -> ApplyAnswer:
@@ -70,6 +72,7 @@ def apply_config(
     return _answer(done, applied=not asked.dry_run)
 
 
+@in_thread
 def show_config(here: Here) -> Response:
     """The whole configuration in the format that `apply` takes. Of tokens and keys it holds hashes only."""
     config = here.parts.store.config()

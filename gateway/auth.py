@@ -50,7 +50,7 @@ class AtLeast(Guard):
         key = keyring.api_key(token)
         if key is None:
             raise _unknown(keyring, token)
-        bind_contextvars(api_key=key.id)
+        bind_contextvars(caller=key.id)
         if ROLES.index(key.role) < ROLES.index(self.role):
             raise Refusal("forbidden", f"The key `{key.id}` is a {key.role}'s; this takes a {self.role}.")
         return key

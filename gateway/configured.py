@@ -14,7 +14,7 @@ log = structlog.get_logger()
 MAX_AGE = 1.0
 """Seconds that a configuration is used without asking again: how long a withdrawn key may still work."""
 PATIENCE = 0.2
-"""Seconds that a request waits for a fresh configuration when there is an old one."""
+"""Seconds that requests wait for a reading when there is an old configuration; a reading that hangs delays no more."""
 REFRESH = 5.0
 """Seconds between looks when nobody asks, so that an outage finds the latest."""
 
@@ -35,6 +35,8 @@ class Configured:
         self._keyring = Keyring({}, {})
         self._fresh_until = 0.0
         self._reading: asyncio.Task[None] | None = None
+        self._patient_until = 0.0
+        self._changes = 0
 
     async def keyring(self) -> Keyring:
         """Who is known now. Raises Unavailable when no configuration could ever be read."""
@@ -42,7 +44,8 @@ class Configured:
         return self._keyring
 
     def forget(self) -> None:
-        """Ask again at the next request, because the configuration has just been changed here."""
+        """Ask again at the next request, because the configuration has just been changed here. Any thread may."""
+        self._changes += 1
         self._fresh_until = 0.0
 
     async def keep(self) -> None:
@@ -57,17 +60,19 @@ class Configured:
             await asyncio.sleep(REFRESH)
 
     async def _refresh(self) -> None:
-        if asyncio.get_running_loop().time() < self._fresh_until:
+        now = asyncio.get_running_loop().time()
+        if now < self._fresh_until:
             return
         if self._reading is None:
-            self._reading = asyncio.create_task(self._load())
+            self._reading, self._patient_until = asyncio.create_task(self._load()), now + PATIENCE
         if self._config is None:
             await asyncio.shield(self._reading)
         else:
-            await asyncio.wait({self._reading}, timeout=PATIENCE)
+            await asyncio.wait({self._reading}, timeout=max(0.0, self._patient_until - now))
 
     async def _load(self) -> None:
         """Read once for everybody who waits."""
+        changes = self._changes
         try:
             config = await asyncio.to_thread(self._read)
             if self._config is None or config.revision != self._config.revision:
@@ -77,5 +82,6 @@ class Configured:
                 raise
             log.warning("the last known configuration is used", because=str(error), revision=self._config.revision)
         finally:
-            self._fresh_until = asyncio.get_running_loop().time() + MAX_AGE
             self._reading = None
+            if changes == self._changes:
+                self._fresh_until = asyncio.get_running_loop().time() + MAX_AGE

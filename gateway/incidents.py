@@ -1,6 +1,6 @@
 """Incidents over HTTP: reading them needs a viewer, acting on them a responder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -10,6 +10,7 @@ from domain.commands import PersonCommand
 from domain.decision import Actor
 from gateway import filters
 from gateway.auth import AtLeast, Responder
+from gateway.blocking import in_thread
 from gateway.commands import READ_MODEL_WAIT, Origin, execute, no_incident, well_formed
 from gateway.refusals import Refusal, documented, request_id_of
 from gateway.state import Here
@@ -49,6 +50,7 @@ Cursor = Annotated[
 ]
 
 
+@in_thread
 def caught_up(here: Here, min_position: Position = None) -> None:
     """Wait for the read models to hold `min_position`. Raises Refusal (503) after a second."""
     if min_position is not None and not here.parts.queries.reached(min_position, READ_MODEL_WAIT):
@@ -81,6 +83,7 @@ def router() -> APIRouter:
     return made
 
 
+@in_thread
 def list_incidents(
     here: Here,
     status: Words = [],  # noqa: B006 - FastAPI copies it
@@ -95,6 +98,7 @@ def list_incidents(
     return here.parts.queries.incidents(*wanted, service, team, limit, cursor)
 
 
+@in_thread
 def show_incident(here: Here, ref: Ref, response: Response) -> IncidentView:
     """The incident as the read model has it; its ETag is its version."""
     view = here.parts.queries.incident(ref)
@@ -104,6 +108,7 @@ def show_incident(here: Here, ref: Ref, response: Response) -> IncidentView:
     return view
 
 
+@in_thread
 def show_timeline(here: Here, ref: Ref) -> Timeline:
     """Everything that happened to the incident, oldest first."""
     timeline = here.parts.queries.timeline(ref)
@@ -112,6 +117,7 @@ def show_timeline(here: Here, ref: Ref) -> Timeline:
     return timeline
 
 
+@in_thread
 def show_pages(here: Here, ref: Ref) -> tuple[PageView, ...]:
     """Who was told about the incident, or was to be told, in order."""
     if here.parts.queries.incident(ref) is None:
@@ -119,7 +125,8 @@ def show_pages(here: Here, ref: Ref) -> tuple[PageView, ...]:
     return here.parts.queries.pages(ref)
 
 
-def _commander(verb: str, command: PersonCommand) -> Callable[..., CommandAnswer]:
+def _commander(verb: str, command: PersonCommand) -> Callable[..., Awaitable[CommandAnswer]]:
+    @in_thread
     def act(
         request: Request,
         here: Here,

@@ -22,6 +22,8 @@ BATCH_BYTES = 262_144
 LINGER_MS = 2
 REQUEST_TIMEOUT_MS = 5_000
 """How long one attempt may take; the producer tries again with the same sequence number, so nothing doubles."""
+RETRY_MS = 250
+"""Between attempts of the producer; each one that fails is three lines in the log."""
 START_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
@@ -173,6 +175,7 @@ class KafkaIntake:
             max_request_size=self._largest,
             linger_ms=LINGER_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=RETRY_MS,
         )
         try:
             async with asyncio.timeout(START_TIMEOUT):

@@ -50,9 +50,10 @@ def conninfo(dsn: str, schemas: tuple[str, ...], statement_timeout: float, **set
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Translate psycopg's errors: Unavailable when Postgres does not answer, WrongStore without migrations."""
+    """Translate psycopg's errors: Unavailable when Postgres does not answer, WrongStore when a table is missing."""
     try:
         with answers():
             yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise WrongStore("the read models are not migrated: run the migrations of projections") from error
+        missing = error.diag.message_primary
+        raise WrongStore(f"the read models are not migrated ({missing}): run the migrations") from error

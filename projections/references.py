@@ -4,7 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Literal
 
-_NUMBER = re.compile(r"(?:inc-)?0*([0-9]{1,18})", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:inc-)?([0-9]{1,18})", re.IGNORECASE)
 _UUID = re.compile(r"(?:incident-)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _CURSOR = re.compile(r"before ([0-9]{1,18})")
 

@@ -36,7 +36,7 @@ POLL = 0.5
 STANDBY = 0.5
 """Seconds between a standby's attempts at the lock."""
 STATEMENT_TIMEOUT = 30.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between attempts while Postgres does not answer; doubled every time, with jitter."""
 
 LEADS = Gauge("tocsin_projection_leads", "1 while this projector works, 0 while it stands by.")

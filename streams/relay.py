@@ -7,7 +7,7 @@ binary mode; the value is the very bytes that are stored and hashed. Source: Clo
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -92,7 +92,7 @@ class Relay:
         )
         await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
         try:
-            self._position = await self._last_sequence()
+            self._position = await self._last_sequence(producer)
             log.info("relay resumes", position=self._position)
             while not stopping.is_set():
                 if not await self._copy(producer):
@@ -140,8 +140,13 @@ class Relay:
         ]
         return _Record(public_topic(self._settings, kind), stream_uuid(subject).encode(), event.state, headers)
 
-    async def _last_sequence(self) -> int:
-        """The highest sequence on the public topics that a consumer can see."""
+    async def _last_sequence(self, producer: AIOKafkaProducer) -> int:
+        """The highest sequence on the public topics that a consumer can see.
+
+        The producer has started: what a relay before us left open is committed or aborted by now.
+        """
+        names = sorted({public_topic(self._settings, kind) for kind in PUBLIC})
+        places = [TopicPartition(name, number) for name in names for number in await producer.partitions_for(name)]
         consumer = AIOKafkaConsumer(
             **client_arguments(self._settings),
             isolation_level="read_committed",
@@ -150,15 +155,12 @@ class Relay:
         )
         await asyncio.wait_for(consumer.start(), TIMEOUT_MS / 1000)
         try:
-            return await _highest(consumer, {f"{self._settings.topic_prefix}{name}" for name in PUBLIC.values()})
+            return await _highest(consumer, places)
         finally:
             await consumer.stop()
 
 
-async def _highest(consumer: AIOKafkaConsumer, names: Iterable[str]) -> int:
-    places = [
-        TopicPartition(name, partition) for name in names for partition in consumer.partitions_for_topic(name) or ()
-    ]
+async def _highest(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> int:
     consumer.assign(places)
     beginnings, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
     filled = [place for place in places if ends[place] > beginnings[place]]

@@ -186,7 +186,7 @@ class Bench:
 def given(dsn: str, events: Sequence[Recorded]) -> dict[str, list[Any]]:
     """The rows that `events` leave, which are the same however they are delivered.
 
-    One by one, all at once, every batch twice, the whole range again, and with the end of it repeated.
+    One by one, all at once, every batch twice, the whole range again, the end of it again, old events beside new ones.
     """
     ways: dict[str, list[tuple[Sequence[Recorded], int]]] = {
         READ_SCHEMA: [(events, 1)],
@@ -195,6 +195,7 @@ def given(dsn: str, events: Sequence[Recorded]) -> dict[str, list[Any]]:
         "each_twice": [(events[start : start + 4], 4) for start in range(0, len(events), 4) for _ in range(2)],
         "range_again": [(events, 5), (events, 7)],
         "end_again": [(events, 2), (events[len(events) // 2 :], 3)],
+        "with_strays": [([*events[: index // 2], event], len(events)) for index, event in enumerate(events)],
     }
     found: dict[str, dict[str, list[Any]]] = {}
     for schema, deliveries in ways.items():

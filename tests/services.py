@@ -30,12 +30,14 @@ def services(directory: Path) -> Iterator[Services]:
         return
     broker = EmbeddedKafka(directory / "kafka").start()
     try:
-        server = EmbeddedPostgres(directory / "postgres").start()
+        database = EmbeddedPostgres(directory / "postgres")
+        server = database.start()
         try:
             broker.wait_ready()
             server.wait_ready()
-            yield Services(broker.bootstrap, server.dsn)
+            yield Services(broker.bootstrap, database.dsn)
         finally:
             server.stop()
+            database.remove()
     finally:
         broker.stop()

@@ -17,7 +17,6 @@ KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "
 class Seat(IntEnum):
     """What there may be one holder of, per store. The numbers are advisory lock keys and never change."""
 
-    PROJECTOR = 7211
     RELAY = 7212
     SEALER = 7213
 

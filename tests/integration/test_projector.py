@@ -22,7 +22,7 @@ from tests.projecting import ADA, AM, INCIDENT, Bench, log, opened, stored, stor
 
 READ = "read_models"
 KILL = (
-    "select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)"
+    "select pg_terminate_backend(pid, 5000) from pg_locks join pg_stat_activity using (pid)"
     " where locktype = 'advisory' and classid = 7203 and datname = current_database()"
 )
 
@@ -54,7 +54,7 @@ def position(dsn: str, schema: str = READ) -> int:
 def locks(dsn: str) -> int:
     """How many projectors hold a lock here."""
     with psycopg.connect(dsn) as connection:
-        row = connection.execute(KILL.replace("pg_terminate_backend(pid)", "count(*)")).fetchone()
+        row = connection.execute(KILL.replace("pg_terminate_backend(pid, 5000)", "count(*)")).fetchone()
     assert row
     return int(row[0])
 
@@ -70,7 +70,7 @@ def away(dsn: str) -> Iterator[None]:
     name = conninfo_to_dict(dsn)["dbname"]
     with psycopg.connect(dsn, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"alter database {name} allow_connections false")
-        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", (name,))
         yield
         connection.execute(f"alter database {name} allow_connections true")
 
@@ -97,7 +97,8 @@ def expected(dsn: str, events: Sequence[Recorded]) -> object:
     return bench.rows()
 
 
-async def test_it_catches_up_in_batches_and_then_follows(read_dsn: str) -> None:
+async def test_it_catches_up_in_batches_and_is_woken_by_news(read_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.runner.POLL", 4.0)
     events = log(story())
     store = stored(events[:20])
     async with running(Projector(store, read_dsn, batch=7)):
@@ -105,7 +106,7 @@ async def test_it_catches_up_in_batches_and_then_follows(read_dsn: str) -> None:
         store.log.extend(events[20:])
         with store._changed:
             store._changed.notify_all()
-        await until(lambda: position(read_dsn) == len(events), 0.4)
+        await until(lambda: position(read_dsn) == len(events), 2)
     assert Bench(read_dsn, READ).rows() == expected(read_dsn, events)
 
 
@@ -155,6 +156,19 @@ async def test_a_projector_whose_session_was_lost_writes_nothing_more(read_dsn: 
 
     assert position(read_dsn) == 10
     other.leave()
+
+
+def test_rows_and_cursor_are_one_transaction(read_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(connection: Connection, batch: Sequence[Recorded]) -> None:
+        apply(connection, batch)
+        raise Unavailable("between rows and cursor")
+
+    monkeypatch.setattr("projections.runner.apply", interrupted)
+    projector = Projector(stored(log(story())), read_dsn)
+    with pytest.raises(Unavailable):
+        projector.step()
+    projector.leave()
+    assert (position(read_dsn), Bench(read_dsn, READ).rows()["timeline"]) == (0, [])
 
 
 @pytest.mark.parametrize("moment", ["before the rows", "between rows and cursor"])

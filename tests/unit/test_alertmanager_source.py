@@ -1,7 +1,6 @@
 """Alertmanager's webhook becomes alerts: by contract page 02, whatever is thrown at it, and without its secrets."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +10,12 @@ from hypothesis import strategies as st
 
 from domain.alerts import Alert, AlertStatus
 from domain.severity import Severity
-from schemas.problems import KINDS, headers, of_bad_body, problem
+from schemas.problems import of_bad_body
 from schemas.sources import SOURCES, BadBody, Limits, Parsed
-from schemas.sources.alertmanager import parse, redact
+from schemas.sources.alertmanager import parse
 from schemas.sources.bodies import read_json
 from schemas.sources.normalise import fnv_fingerprint, parse_time
-from schemas.sources.redaction import REDACTED, is_secret_key, redact_text
+from schemas.sources.redaction import REDACTED
 
 # captured from Alertmanager, as on contract page 02
 CAPTURED = rb"""{"version":"4","groupKey":"{}:{alertname=\"ServiceDown\"}","truncatedAlerts":0,
@@ -185,10 +184,6 @@ NO_TIMES = (
     "２026-11-20T21:26:47Z",
     "2026-11-20T21:26:47+99:00",
 )
-SECRET_KEYS = [
-    *("password", "DB_PASSWORD", "db-passwd", "Authorization", "proxy-authorization", "apiKey", "X-Api-Key", "api_key"),
-    *("access_token", "token", "clientSecret", "secret", "Set-Cookie", "cookie", "private_key", "credentials", "PGPWD"),
-]
 
 
 @pytest.mark.parametrize("text", NO_TIMES)
@@ -328,58 +323,6 @@ class TestBadMembers:
         assert one(annotations={"summary": "\N{FIRE}"}).summary == "\N{FIRE}"
 
 
-class TestRedaction:
-    @pytest.mark.parametrize("key", SECRET_KEYS)
-    def test_keys_that_hold_secrets(self, key: str) -> None:
-        assert is_secret_key(key)
-        assert one(labels={"alertname": "X", key: "hunter2"}).labels[key] == REDACTED
-        assert one(annotations={key: ["hunter2"]}).annotations[key] == REDACTED
-
-    @pytest.mark.parametrize(
-        "key", ["alertname", "severity", "service", "key", "secret_name", "secret_namespace", "token_count", "keyspace"]
-    )
-    def test_keys_that_hold_none(self, key: str) -> None:
-        assert not is_secret_key(key)
-
-    @pytest.mark.parametrize(
-        ("text", "left"),
-        [
-            ("https://ada:hunter2@host/x?y=1", "https://[redacted]@host/x?y=1"),
-            ("postgres://u:hunter@2@db:5432/x", "postgres://[redacted]@db:5432/x"),
-            ("http://h/p?a=1&token=hunter2&b=2", "http://h/p?a=1&token=[redacted]&b=2"),
-            ("http://h/p?url=http://i/?api_key=hunter2", "http://h/p?url=http://i/?api_key=[redacted]"),
-            ("http://h/g0.expr=up%7Btoken%3Dhunter2", "http://h/g0.expr=up%7Btoken%3D[redacted]"),
-            ("host=db password=hunter2 user=u", "host=db password=[redacted] user=u"),
-            ('cfg {"password": "hun ter2", "a": 1}', 'cfg {"password": [redacted], "a": 1}'),
-            ("curl -H 'Authorization: Bearer hunter2'", "curl -H 'Authorization: [redacted]"),
-            ("X-Auth-Token: hunter2\nnext", "X-Auth-Token: [redacted]\nnext"),
-            ("Cookie: a=hunter2; b=hunter2", "Cookie: [redacted]"),
-            ("the token: expired at noon", "the token: expired at noon"),
-            ("mail ada@example.test", "mail ada@example.test"),
-            ("secret_name=tls-cert", "secret_name=tls-cert"),
-            ("password=", "password="),
-        ],
-    )
-    def test_secrets_in_text(self, text: str, left: str) -> None:
-        assert redact_text(text) == left
-
-    def test_the_whole_body_is_redacted(self) -> None:
-        raw = body(member(generatorURL="http://u:hunter2@p/?token=hunter2"), extra={"deep": [{"password": "hunter2"}]})
-        parsed = parse(raw)
-        assert "hunter2" not in parsed.raw + repr(parsed.alerts)
-        assert redact(raw) == parsed.raw
-
-    @pytest.mark.parametrize(
-        "pattern",
-        ["tokentoken", "://a", "token=", "x-", "token='", 'token:\\"', '\\"', "://", "a.b-", "%3D", "token: "],
-    )
-    def test_no_text_takes_long(self, pattern: str) -> None:
-        """Each of these is quadratic in a careless expression: minutes, not a fraction of a second."""
-        started = datetime.now(UTC)
-        redact(json.dumps(pattern * (1_000_000 // len(pattern))).encode())
-        assert (datetime.now(UTC) - started).total_seconds() < 5
-
-
 def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
 
@@ -425,53 +368,3 @@ def assert_storable(parsed: Parsed) -> None:
         assert all(alert.labels.values())
         assert all(isinstance(value, str) for value in (*alert.labels.values(), *alert.annotations.values()))
         assert all(time is None or time.tzinfo is UTC for time in (alert.source_time, alert.starts_at, alert.ends_at))
-
-
-SECRET = "QJX7-planted-zW"
-WRAPPINGS: list[Callable[[str, str], Any]] = [
-    lambda key, around: {key: SECRET},
-    lambda key, around: {key: [around, {"v": SECRET}]},
-    lambda key, around: {"text": f"{around} {key}={SECRET} {around}"},
-    lambda key, around: {"text": f'{around} {key}="{SECRET} {SECRET}" {around}'},
-    lambda key, around: {"text": f"https://user:{SECRET}@host/{around}"},
-    lambda key, around: {"url": f"https://host/path?a=b&{key}={SECRET}&c=d"},
-    lambda key, around: {"text": f"{around}\nAuthorization: Bearer {SECRET}\n{around}"},
-    lambda key, around: {"log": json.dumps({key: SECRET, "x": around})},
-]
-secret_keys = st.sampled_from(["password", "Authorization", "api_key", "apiKey", "X-Auth-Token", "cookie", "db.secret"])
-
-
-@settings(deadline=None)
-@given(
-    st.sampled_from(WRAPPINGS),
-    secret_keys,
-    st.text(st.characters(exclude_characters="/?#@", exclude_categories=["Cs"]), max_size=8),
-    st.sampled_from(["labels", "annotations", "top", "deep"]),
-)
-def test_redaction_leaves_no_planted_secret(wrap: Callable[[str, str], Any], key: str, around: str, where: str) -> None:
-    planted = wrap(key, around)
-    if where in ("labels", "annotations"):
-        raw = body(member(**{where: {"alertname": "X"} | planted}))
-    else:
-        raw = body(member(), extra=planted if where == "top" else [[planted]])
-    parsed = parse(raw)
-    assert SECRET not in parsed.raw
-    assert SECRET not in repr(parsed.alerts)
-    assert SECRET not in "".join(parsed.warnings)
-
-
-class TestProblems:
-    def test_every_kind_has_what_a_client_needs(self) -> None:
-        for name, kind in KINDS.items():
-            document = problem(kind.name, "what happened")
-            assert document.type == f"/problems/{name}"
-            assert document.status == kind.status
-            assert document.remedy == kind.remedy
-            assert headers(document)["Content-Type"] == "application/problem+json"
-            assert ("Retry-After" in headers(document)) is (kind.status == 503)
-
-    def test_members_that_say_nothing_are_left_out(self) -> None:
-        assert set(problem("not_found", "no INC-9").document()) == {"type", "title", "status", "detail", "remedy"}
-
-    def test_a_401_says_how_to_authenticate(self) -> None:
-        assert headers(problem("unauthenticated", "no token"))["WWW-Authenticate"] == 'Bearer realm="tocsin"'

@@ -127,7 +127,8 @@ def test_a_step_with_several_targets_names_them_all() -> None:
     targets = (Target(user="ada"), Target(team="db", role="lead"))
     policy = Policy("p", (Step(targets, 60),))
     text = said(
-        escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0), first=escalations.Started(INCIDENT, 1, policy, T0, "r-1")
+        escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0),
+        first=escalations.Started(INCIDENT, 1, policy, T0, "r-1"),
     )
     assert text == "nobody could be reached in step 1: ada, lead of db"
 
