@@ -14,7 +14,10 @@ from structlog.typing import Processor
 from schemas.settings import Settings
 
 SECRET_WORDS = ("password", "token", "secret", "authorization", "cookie", "api_key", "dsn")
-NOISY = ("aiokafka", "faust", "mode", "httpx", "uvicorn", "asyncio", "psycopg", "psycopg.pool")
+NOISY = ("faust", "mode", "httpx", "uvicorn", "asyncio", "psycopg", "psycopg.pool")
+"""Libraries of which only warnings are worth a line."""
+VERY_NOISY = ("aiokafka",)
+"""Writes dozens of lines a second while the broker is away; what that means is said by our own lines."""
 
 
 def configure_logs(settings: Settings, role: str) -> None:
@@ -43,6 +46,8 @@ def configure_logs(settings: Settings, role: str) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in VERY_NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _named(role: str) -> Processor:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
+import uvloop
 
 from compose.logs import configure_logs
 from schemas.settings import Settings
@@ -44,7 +45,8 @@ def required(value: T | None, variable: str) -> T:
 def run(role: str, work: Work, settings: Settings) -> None:
     """Run a role's `work` until a signal; its exceptions are the process's."""
     configure_logs(settings, role)
-    asyncio.run(_until_signal(role, work, settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if role == "gateway" else None) as runner:
+        runner.run(_until_signal(role, work, settings))
 
 
 async def _until_signal(role: str, work: Work, settings: Settings) -> None:

@@ -18,9 +18,8 @@ from tests.world import alert, webhook
 
 @pytest.fixture
 def world() -> Iterator[GatewayWorld]:
-    made = GatewayWorld(max_body_bytes=4096)
-    yield made
-    made._runner.close()
+    with GatewayWorld(max_body_bytes=4096) as made:
+        yield made
 
 
 @asynccontextmanager

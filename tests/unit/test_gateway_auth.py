@@ -1,5 +1,8 @@
 """Who may do what: every route of the app is walked, as nobody, as every role and as a machine."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -10,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 
 from domain.config import ApiKey, Config, Integration
 from gateway.auth import PUBLIC, ROLES, refuse_unguarded
-from gateway.configured import Configured
+from gateway.configured import PATIENCE, Configured
 from gateway.keyring import Keyring
 from tests.gateway_world import KEYS, TOKEN, GatewayWorld
 
@@ -145,3 +148,43 @@ async def test_a_withdrawn_key_works_no_longer_than_a_second() -> None:
     assert asked == 1
     configured._fresh_until = 0.0
     assert (await configured.keyring()).api_key("t") is None
+
+
+async def test_a_database_that_hangs_delays_one_request_and_no_more() -> None:
+    thawed = threading.Event()
+
+    def frozen() -> Config:
+        thawed.wait(5)
+        return Config(revision=2)
+
+    configured = Configured(lambda: Config(revision=1))
+    await configured.keyring()
+    configured._read, configured._fresh_until = frozen, 0.0
+    waits = []
+    for _ in range(3):
+        started = time.monotonic()
+        await configured.keyring()
+        waits.append(time.monotonic() - started)
+    thawed.set()
+    assert waits[0] >= PATIENCE * 0.9
+    assert max(waits[1:]) < PATIENCE / 2
+
+
+async def test_a_change_during_a_reading_is_read_again() -> None:
+    reading, go_on, asked = threading.Event(), threading.Event(), 0
+
+    def read() -> Config:
+        nonlocal asked
+        asked += 1
+        reading.set()
+        go_on.wait(5)
+        return Config(revision=asked)
+
+    configured = Configured(read)
+    first = asyncio.create_task(configured.keyring())
+    await asyncio.to_thread(reading.wait, 5)
+    configured.forget()
+    go_on.set()
+    await first
+    await configured.keyring()
+    assert asked == 2
