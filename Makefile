@@ -7,7 +7,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m compose.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format bench lock clean-data clean python runtime development
+.PHONY: help demo up test check lint format docs bench lock clean-data clean python runtime development
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ lint: development ## all of it but the tests
 format: development ## rewrite the code in the house's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: development ## write the generated reference and the configuration schema anew
+	@$(BIN)/python -m compose.reference
 
 bench: development ## accepted and folded alerts a second, page latency at rest
 	@$(BIN)/python -m tests.bench

@@ -137,6 +137,12 @@ def _refusal(answer: httpx.Response) -> Refusal:
     except ValueError:
         return Refusal(f"The gateway answered {answer.status_code} without saying why.", answer.status_code)
     parts = [str(problem.get(name, "")).rstrip(".") for name in ("detail", "remedy")]
-    errors = tuple(str(error.get("text", error)) for error in problem.get("errors", ()))
+    errors = tuple(map(_config_error, problem.get("errors", ())))
     sentence = ". ".join(part for part in parts if part) or str(problem.get("title", answer.reason_phrase))
     return Refusal(f"{sentence}.", answer.status_code, errors)
+
+
+def _config_error(error: Mapping[str, Any]) -> str:
+    """One error of a configuration, as compilers write them."""
+    place = ":".join(str(error.get(name, "?")) for name in ("file", "line", "column"))
+    return f"{place}: {error.get('path', '')}: {error.get('problem', '')}. {error.get('remedy', '')}."

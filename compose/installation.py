@@ -1,6 +1,7 @@
 """A whole installation on this machine, as `tocsin up` and `tocsin demo` start it."""
 
 import asyncio
+from pathlib import Path
 
 from compose.datadir import Running
 from compose.demo import play
@@ -49,5 +50,6 @@ def tell(running: Running, progress: Progress) -> None:
     progress.say(f"Mailbox    {running.mailbox or 'mail goes to the configured server'}")
     progress.say(f"Logs       {running.data_dir}/logs")
     progress.say(f"Keys       {running.data_dir}/run.json")
-    progress.say("Try        .venv/bin/tocsin list --all")
+    data_dir = "" if running.data_dir == str(Path(".tocsin").resolve()) else f" --data-dir {running.data_dir}"
+    progress.say(f"Try        .venv/bin/tocsin list --all{data_dir}")
     progress.say("Ctrl-C stops everything.")

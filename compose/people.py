@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -17,6 +18,9 @@ from compose.datadir import read_running
 from compose.health import health
 from compose.processes import StartError
 from schemas.api import IncidentView, Timeline
+from schemas.config_errors import ConfigErrors
+from schemas.settings import BadSettings, load_settings
+from streams.store.base import StoreError
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 STATUS_COLOURS = {"triggered": "bold red", "acknowledged": "yellow", "in_progress": "yellow", "resolved": "green"}
@@ -148,17 +152,39 @@ resolve = _acting("resolve", "Resolve incidents: they are over.")
 @click.command("apply")
 @click.option("-f", "--file", "paths", multiple=True, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--dry-run", is_flag=True, help="Show what would change.")
+@click.option("--direct", is_flag=True, help="Write to the database of the settings: for the first API key.")
 @gateway_options
-def apply(paths: tuple[Path, ...], dry_run: bool, url: str | None, key: str | None, data_dir: Path) -> None:
+def apply(
+    paths: tuple[Path, ...], dry_run: bool, direct: bool, url: str | None, key: str | None, data_dir: Path
+) -> None:
     """Make the configuration what these files or directories say; what they do not name stays."""
+    if direct:
+        changes, revision = _apply_directly(paths, dry_run)
+    else:
+        with client(url, key, data_dir, "admin") as gateway:
+            answer = gateway.apply(_documents(paths), dry_run)
+        changes = tuple((change.kind, change.id, change.change) for change in answer.changes)
+        revision = answer.revision
+    for kind, name, change in changes:
+        click.echo(f"{change:7} {kind}/{name}")
+    click.echo(f"{len(changes)} objects {'would change' if dry_run else 'changed'}; revision {revision}.")
+
+
+def _documents(paths: tuple[Path, ...]) -> dict[str, str]:
     files = sorted(file for path in paths for file in (path.glob("*.y*ml") if path.is_dir() else (path,)))
-    documents = {str(file): file.read_text(encoding="utf-8") for file in files}
-    with client(url, key, data_dir, "admin") as gateway:
-        answer = gateway.apply(documents, dry_run)
-    for change in answer.changes:
-        click.echo(f"{change.change:7} {change.kind}/{change.id}")
-    done = "would change" if dry_run else "changed"
-    click.echo(f"{len(answer.changes)} objects {done}; revision {answer.revision}.")
+    try:
+        return {str(file): file.read_text(encoding="utf-8") for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"A file cannot be read as UTF-8 text: {error}.") from None
+
+
+def _apply_directly(paths: tuple[Path, ...], dry_run: bool) -> tuple[tuple[tuple[str, str, str], ...], int]:
+    prepare = import_module("compose.prepare")
+    try:
+        applied = prepare.apply_files(load_settings(), paths, dry_run)
+    except (BadSettings, ConfigErrors, StoreError, prepare.NotConfigured) as error:
+        raise click.ClickException(str(error)) from None
+    return applied.changes, applied.revision
 
 
 @click.command("status")

@@ -14,11 +14,13 @@ import click
 
 from compose.cli import main as tocsin
 from domain.events import KINDS
+from schemas.config_models import config_schema_text
 from schemas.settings import PREFIX, Settings
 from schemas.topics import PUBLIC
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
+SCHEMA = ROOT / "schemas" / "config_schema.json"
 GOLDEN = ROOT / "tests" / "golden" / "events"
 WRITTEN = "<!-- Written by `python -m compose.reference`: change the code it names, then run it again. -->"
 
@@ -127,11 +129,13 @@ def _json(value: object) -> Iterable[str]:
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and the JSON Schema of configuration files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(f"docs/reference/{name}")
+    SCHEMA.write_text(config_schema_text(), encoding="utf-8")
+    print(SCHEMA.relative_to(ROOT))
 
 
 if __name__ == "__main__":

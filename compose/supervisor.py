@@ -7,11 +7,10 @@ Used by `up.py`; the processes themselves are `processes.py`.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class RestartPolicy:
 
     def pause(self, deaths: int, jitter: float) -> float:
         """How long to wait after this many deaths in a row; `jitter` in [0, 1) spreads it over the upper half."""
-        return min(self.longest_pause, self.first_pause * 2.0 ** (deaths - 1)) * (0.5 + jitter / 2)
+        return min(self.longest_pause, self.first_pause * 2.0 ** min(deaths - 1, 30)) * (0.5 + jitter / 2)
 
 
 @dataclass
@@ -91,6 +90,7 @@ class Supervisor:
         self._monotonic, self._jitter = monotonic, jitter
         self._slots: list[_Slot] = []
         self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
+        self._settled = False
 
     @property
     def pids(self) -> dict[str, int]:
@@ -119,8 +119,15 @@ class Supervisor:
         except TimeoutError as error:
             raise ChildFailed(self._obituary(child.name, f"was not ready within {child.ready_within:.0f} s")) from error
 
+    def settle(self) -> None:
+        """Everything runs: from now on a child that keeps dying is started again for ever.
+
+        One broken role must not take the others down with it: people are paged whatever else is broken.
+        """
+        self._settled = True
+
     async def watch(self) -> None:
-        """Wait for ever; raises ChildFailed when a child, started before or after this call, cannot be kept running."""
+        """Wait for ever; raises ChildFailed when, before `settle`, a child cannot be kept running."""
         raise await self._failures.get()
 
     async def stop(self) -> None:
@@ -159,7 +166,7 @@ class Supervisor:
                     raise
                 cause = f"cannot be started: {error}"
             deaths = 1 if self._monotonic() - began >= self._policy.healthy_after else deaths + 1
-            if deaths >= self._policy.give_up_after:
+            if deaths >= self._policy.give_up_after and not self._settled:
                 raise ChildFailed(self._obituary(slot.child.name, f"{cause}, {deaths} times in a row"))
             pause = self._policy.pause(deaths, self._jitter())
             self._say(f"{slot.child.name} {cause}; it is started again in {pause:.1f} s")
@@ -198,34 +205,3 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
     while (code := process.poll()) is None:  # noqa: ASYNC110 - looking is what reaps a child, without a thread for each
         await asyncio.sleep(POLL)
     return code
-
-
-@dataclass
-class Tail:
-    """Reads a log that something else writes. The file need not exist yet."""
-
-    log: Path
-    position: int = 0
-    rest: bytes = b""
-
-    def new_lines(self) -> list[str]:
-        """The lines completed since the last call; after the log was replaced, those of the new one."""
-        if not self.log.exists():
-            return []
-        with self.log.open("rb") as file:
-            if file.seek(0, os.SEEK_END) < self.position:
-                self.position, self.rest = 0, b""
-            file.seek(self.position)
-            *lines, self.rest = (self.rest + file.read()).split(b"\n")
-            self.position = file.tell()
-        return [line.decode(errors="replace") for line in lines]
-
-
-async def follow(log: Path, pause: float = POLL) -> AsyncIterator[str]:
-    """Lines as they are appended to a log from now on, for ever; looks each `pause` seconds."""
-    tail = Tail(log)
-    tail.new_lines()
-    while True:
-        for line in tail.new_lines():
-            yield line
-        await asyncio.sleep(pause)

@@ -170,6 +170,7 @@ class _Up:
             for name in ROLES:
                 await self._supervisor.start(hooks.role(services, name))
             await until_ready(services.gateway_url)
+        self._supervisor.settle()
         self._running = self._describe(services, mailbox.url if mailbox else "")
         self._tell_pids()
         if on_ready:

@@ -95,12 +95,12 @@ class Integration:
     """A monitoring system that may post alerts.
 
     `source` names the format it speaks (`alertmanager`), `token_hashes` the sha256 (hex) of each bearer token it
-    may present, `shards` over how many partitions its alerts spread.
+    may present (None in a file: those it has stay), `shards` over how many partitions its alerts spread.
     """
 
     id: str
     source: str
-    token_hashes: tuple[str, ...] = ()
+    token_hashes: tuple[str, ...] | None = None
     shards: int = 1
     kind: Literal["integration"] = "integration"
 

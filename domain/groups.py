@@ -16,7 +16,7 @@ from domain.severity import Severity
 
 @dataclass(frozen=True, slots=True)
 class AlertFired:
-    """An alert fires that never did, or whose word was resolved when we first heard of it.
+    """An alert fires for the first time here: we had heard nothing of it before, or only that it was resolved.
 
     `labels` are only those that a matcher, group_by or title reads; the whole alert is in the payload, and
     `raw_digest` proves the redacted webhook it came in.

@@ -204,7 +204,11 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
         case Resolve(), IncidentStatus.RESOLVED:
             return ()
         case _, IncidentStatus.RESOLVED:
-            raise Refused("incident_resolved", f"{incident.name} is resolved.", "Reopen it first.")
+            raise Refused(
+                "incident_resolved",
+                f"{incident.name} is resolved.",
+                "Reopen it (POST .../reopen), or wait for the next alert to open another.",
+            )
         case Acknowledge(in_flight=in_flight), IncidentStatus.TRIGGERED:
             return (Acknowledged(in_flight),)
         case Acknowledge(), _:

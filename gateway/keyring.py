@@ -26,7 +26,7 @@ class Keyring:
         """The keyring that `config` says. A hash that two integrations share belongs to the first by name."""
         integrations: dict[str, Integration] = {}
         for integration in sorted(config.integrations.values(), key=lambda one: one.id):
-            for digest in integration.token_hashes:
+            for digest in integration.token_hashes or ():
                 integrations.setdefault(digest.lower(), integration)
         return cls({key.hash.lower(): key for key in config.api_keys.values()}, integrations)
 

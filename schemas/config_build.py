@@ -34,7 +34,8 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
     if parts.route is not None:
         yield RouteTree(_route(parts.route))
     for name, integration in parts.integrations.items():
-        tokens = tuple(map(_digest, integration.token_hashes))
+        hashes = integration.token_hashes
+        tokens = None if hashes is None else tuple(map(_digest, hashes))
         yield Integration(name, integration.source, tokens, integration.shards)
     for name, key in parts.api_keys.items():
         yield ApiKey(name, key.role, _digest(key.hash), key.user)

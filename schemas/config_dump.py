@@ -48,8 +48,8 @@ def _written(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
         case Policy():
             return "escalation_policies", {"loops": thing.loops, "steps": _steps(thing)}
         case Integration():
-            hashes = [f"sha256:{token}" for token in thing.token_hashes]
-            return "integrations", {"source": thing.source, "token_hashes": hashes, "shards": thing.shards}
+            hashes = None if thing.token_hashes is None else [f"sha256:{token}" for token in thing.token_hashes]
+            return "integrations", _said(source=thing.source, token_hashes=hashes, shards=thing.shards)
         case ApiKey():
             return "api_keys", _said(role=thing.role, hash=f"sha256:{thing.hash}", user=thing.user)
         case RouteTree():

@@ -197,7 +197,7 @@ def _shared_tokens(read: Sequence[_Document], objects: Objects) -> Iterator[Conf
 def _hashes(thing: ConfigObject) -> tuple[str, ...]:
     match thing:
         case Integration():
-            return thing.token_hashes
+            return thing.token_hashes or ()
         case ApiKey():
             return (thing.hash,)
         case _:

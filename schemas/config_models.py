@@ -249,8 +249,10 @@ class IntegrationPart(Part):
     source: Annotated[str, BeforeValidator(_source), WithJsonSchema({"type": "string", "enum": sorted(SOURCES)})] = (
         Field(description="the format it speaks")
     )
-    token_hashes: list[Hash] = Field(
-        default_factory=list, max_length=10, description="of the bearer tokens it may present; see `tocsin token`"
+    token_hashes: list[Hash] | None = Field(
+        None,
+        max_length=10,
+        description="of the bearer tokens it may present, see `tocsin token`; absent: those it has stay",
     )
     shards: int = Field(1, ge=1, le=1000, description="over how many partitions its alerts spread")
 

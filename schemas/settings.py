@@ -103,11 +103,9 @@ class Settings(BaseSettings):
     )
     topic_prefix: Words = Field("", description="what every topic's name begins with, e.g. staging-")
     alerts_partitions: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        24, description="the number of partitions of topic `alerts` when it is created"
+        24, description="the number of partitions of each topic when it is created"
     )
-    produce_timeout: Seconds = Field(
-        0.3, description="the seconds to wait for Kafka before an accepted alert goes to the inbox"
-    )
+    produce_timeout: Seconds = Field(0.3, description="the seconds that a webhook waits for Kafka to keep its alerts")
 
     postgres_dsn: Annotated[SecretStr, AfterValidator(_dsn)] | None = Field(
         None, description="postgresql://user:password@host:5432/name; unset starts the embedded database"
@@ -130,7 +128,10 @@ class Settings(BaseSettings):
         1000, description="the most alerts in one webhook, 1 to 1000, because one record is one transaction"
     )
 
-    smtp_host: str | None = Field(None, description="the mail server; unset delivers to the local mailbox")
+    smtp_host: str | None = Field(
+        None,
+        description="the mail server; unset, `up` starts a local mailbox, and a pager on its own sends no mail",
+    )
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(
         587, description="the mail server's port: usually 587 for starttls, 465 for tls, 25 for plain"
     )

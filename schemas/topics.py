@@ -47,7 +47,9 @@ def public_topic(settings: Settings, kind: str) -> str:
 
 
 def topics(settings: Settings) -> tuple[Topic, ...]:
-    """Every topic. Each record is flushed to disk before it is acknowledged: a single broker has no other copy."""
+    """Every topic. A record of `alerts` is flushed to disk before it is acknowledged: a single broker has no other copy
+    of it, while the public topics can be written again from the store.
+    """
     flushed = {"flush.messages": "1"}
     alerts = Topic(
         alerts_topic(settings),

@@ -1,14 +1,14 @@
 """Changing the configuration: the objects as they should be, against those that are, as events with an author."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from domain import ids
 from domain.book import Book
 from domain.changes import ObjectPut, ObjectRemoved
-from domain.config import Config, ConfigObject, RouteTree
+from domain.config import Config, ConfigObject, Integration, RouteTree
 from domain.decision import Cause
 from streams.store.base import Save, Store
 from streams.store.configuration import private_part, public_part
@@ -77,22 +77,33 @@ def apply(
     Raises Conflict when somebody else changed the configuration meanwhile, again and again.
     """
     changes: list[tuple[Key, ChangeKind]] = []
+    wanted: dict[Key, ConfigObject] = {}
 
     def attempt() -> Save:
         config = store.config()
-        changes[:] = difference(objects_of(config), objects, prune)
+        before = objects_of(config)
+        wanted.update({key: _kept(item, before.get(key)) for key, item in objects.items()})
+        changes[:] = difference(before, wanted, prune)
         streams = [ids.config_stream(org, *key) for key, _ in changes]
         book = Book(org, config, store.load(streams), tz_version=TZ_VERSION)
         if not dry_run:
             for key, change in changes:
                 book.begin(cause, now, (ids.config_stream(org, *key),))
-                _write(book, key, None if change == "remove" else objects[key], salt)
+                _write(book, key, None if change == "remove" else wanted[key], salt)
                 book.end()
         return Save(book)
 
     position = decide(store, attempt)
     named = tuple((*key, change) for key, change in changes)
     return Applied(named, store.config().revision, position)
+
+
+def _kept(item: ConfigObject, before: ConfigObject | None) -> ConfigObject:
+    """The object as it is to be; an integration whose tokens a file does not mention keeps those it has."""
+    if not isinstance(item, Integration) or item.token_hashes is not None:
+        return item
+    tokens = before.token_hashes if isinstance(before, Integration) else ()
+    return replace(item, token_hashes=tokens or ())
 
 
 def _write(book: Book, key: Key, item: ConfigObject | None, salt: bytes) -> None:

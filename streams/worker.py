@@ -103,7 +103,7 @@ class Worker:
         work = partial(self._store.tracking, self._settings.kafka_cluster, self._topic)
         tracked = await patiently(work, self._thread)
         self._positions = {partition: tracked.get(partition, -1) for partition in partitions}
-        log.info("partitions assigned", partitions=len(partitions), behind=dict(self._positions))
+        log.info("partitions assigned", positions=self._positions)
         return {partition: offset + 1 for partition, offset in self._positions.items()}
 
     async def _agent(self, stream: faust.StreamT[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 What is ours: one plain table with gapless positions given out under an advisory lock (the stock EXCLUSIVE table
 lock stalls for seconds under VACUUM), one attempt per save (the stock retry can report failure for a save that
-succeeded), four arrays through `unnest`, and whatever else has to change in the same transaction (`Extra`).
+succeeded), five arrays through `unnest`, and whatever else has to change in the same transaction (`Extra`).
 """
 
 from collections.abc import Callable, Sequence

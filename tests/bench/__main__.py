@@ -60,9 +60,9 @@ def empty_route() -> Iterator[str]:
 
 
 def folded(dsn: str) -> int:
-    """Reports that the store has counted."""
+    """Records that the store's positions say are folded."""
     with psycopg.connect(dsn) as connection:
-        row = connection.execute("select coalesce(sum(count), 0) from tocsin.alert_state").fetchone()
+        row = connection.execute('select coalesce(sum("offset" + 1), 0) from tocsin.tracking').fetchone()
     return int(row[0]) if row else 0
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from tests.world import alert, webhook
 
 TIMEOUT = 10.0
+BEGAN = datetime.now(UTC)
 
 
 @dataclass
@@ -53,7 +54,7 @@ def body(kind: str, number: int) -> bytes:
     if kind == "empty":
         return b""
     labels = {"service": "payments", "instance": "same" if kind == "repeat" else f"i-{number}"}
-    return json.dumps(webhook([alert("BenchLoad", labels, datetime.now(UTC))])).encode()
+    return json.dumps(webhook([alert("BenchLoad", labels, BEGAN if kind == "repeat" else datetime.now(UTC))])).encode()
 
 
 async def one_connection(plan: Plan, index: int, end: float, tally: Tally) -> None:

@@ -207,7 +207,7 @@ def test_a_command_that_the_status_does_not_allow_says_what_to_do(world: Gateway
     world.tell(name, "resolve")
     document = problem_of(world.tell(name, "ack"), 409, "incident_resolved")
     assert name in document["detail"]
-    assert document["remedy"] == "Reopen it first."
+    assert document["remedy"] == "Reopen it if it is not over; the next alert opens another in any case."
 
 
 def test_an_incident_is_found_by_name_number_and_id(world: GatewayWorld) -> None:

@@ -230,7 +230,7 @@ class TestTheExample:
         config = Config.of(1, load_config([EXAMPLE]))
         assert set(config.services) == {"payments", "checkout", "search"}
         assert set(config.users) == {"ada", "grace"}
-        assert config.integrations["alertmanager"].token_hashes == ()
+        assert config.integrations["alertmanager"].token_hashes is None
 
     def test_a_critical_alert_pages_ada_then_grace(self) -> None:
         config = Config.of(1, load_config([EXAMPLE]))

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from compose.processes import MARK, Command, StartError, end_orphans, end_processes, mark_of, run_tool, spawn
 from compose.progress import Progress
-from compose.supervisor import Child, ChildFailed, RestartPolicy, Supervisor, Tail
+from compose.supervisor import Child, ChildFailed, RestartPolicy, Supervisor
 
 QUICK = RestartPolicy(first_pause=0.01, longest_pause=0.02, healthy_after=5.0, give_up_after=3)
 PATIENCE = 10.0  # seconds
@@ -204,19 +204,6 @@ def test_a_program_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
         spawn(Command("kafka", ("/no/such/program",), tmp_path, {}), tmp_path / "log")
     with pytest.raises(StartError, match="did not finish within 0 s"):
         run_tool(("/bin/sleep", "60"), timeout=0.2)
-
-
-def test_a_log_is_read_line_by_line_across_rotation(tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
-    tail = Tail(log)
-    assert tail.new_lines() == []
-    log.write_text("one\ntwo\nthr")
-    assert tail.new_lines() == ["one", "two"]
-    with log.open("a") as more:
-        more.write("ee\n")
-    assert tail.new_lines() == ["three"]
-    log.write_text("new\n")
-    assert tail.new_lines() == ["new"]
 
 
 def test_progress_is_plain_lines_away_from_a_terminal() -> None:
