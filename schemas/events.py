@@ -8,13 +8,13 @@ rewritten.
 from dataclasses import dataclass, make_dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from pydantic import TypeAdapter
 
 from domain.decision import Decision
-from domain.events import EVENT_TYPES, Event
+from domain.events import EVENT_TYPES, KINDS, Event, State
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 
@@ -49,6 +49,21 @@ def decode(event_type: str, state: bytes) -> Stored:
     """Read stored bytes. Raises UnknownEvent for a newer type, pydantic's ValidationError for damaged bytes."""
     envelope = _envelope(event_type).validate_json(state)
     return Stored(envelope.data, envelope.decision, envelope.prev)
+
+
+def encode_state(state: State) -> bytes:
+    """A snapshot of a stream's state: derived, disposable, never hashed."""
+    return orjson.dumps(state, default=dict, option=OPTIONS)
+
+
+def decode_state(kind: str, body: bytes) -> State:
+    """The state in a snapshot of a stream of `kind`. Raises pydantic's ValidationError for damaged bytes."""
+    return cast(State, _state(kind).validate_json(body))
+
+
+@cache
+def _state(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(type(KINDS[kind].initial))
 
 
 def hash_event(stream: str, version: int, event_type: str, state: bytes) -> bytes:

@@ -5,6 +5,7 @@ all, and only if everything the decisions looked at is still as it was. Position
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -114,12 +115,71 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """The answer to a command, kept under the caller's idempotency key. `digest` is the request's sha256."""
+
+    api_key: str
+    key: str
+    digest: bytes
+    answer: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was answered under an idempotency key, and the log's position after it."""
+
+    digest: bytes
+    answer: bytes
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A record of the `alerts` topic that was taken while Kafka was away; `key` and `body` as the topic has them."""
+
+    receipt: str
+    part: int
+    key: bytes
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something that could not be decided: an alert of a record, or with `index` -1 the whole record.
+
+    `reason` quotes nothing of it; `body` is what it was, as bytes, erasable.
+    """
+
+    pointer: str
+    index: int
+    receipt: str
+    integration: str
+    reason: str
+    body: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
-    """What one transaction writes: a book of decisions, and what became of the inputs behind them."""
+    """What one transaction writes: a book of decisions, and what became of the inputs behind them.
+
+    `inbox` are the (receipt, part) of inbox rows that are folded by it: it is refused when one already was.
+    """
 
     book: Book
     tracking: tuple[TrackingMove, ...] = ()
     settlements: tuple[Settlement, ...] = ()
+    inbox: tuple[tuple[str, int], ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+    command: CommandRecord | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        moved = self.tracking or self.settlements or self.inbox or self.dead_letters or self.command
+        return self.book.is_empty and not moved
 
 
 class Store(Protocol):
@@ -148,6 +208,27 @@ class Store(Protocol):
 
         Raises Conflict when something has changed, Unavailable when the outcome is not known.
         """
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Nobody else saves while this is entered; the thread that entered it may. Raises Unavailable."""
+
+    def answered(self, api_key: str, key: str) -> Answered | None:
+        """What was answered to this caller under this idempotency key."""
+
+    def put_inbox(self, rows: Collection[InboxRow]) -> None:
+        """Keep records durably until Kafka is back; those that are there already stay as they are."""
+
+    def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
+        """Take up to `limit` rows that are not folded, oldest first, for `lease` seconds of unmoved time."""
+
+    def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
+        """Take up to `limit` rows whose topic copy is not written, oldest first, for `lease` seconds."""
+
+    def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
+        """The topic copies of these rows are written."""
+
+    def dead_letters(self, receipt: str) -> list[DeadLetter]:
+        """What of a receipt could not be decided."""
 
     def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
         """The last folded offset per partition."""

@@ -4,7 +4,8 @@ Events go through the same codec and the same hash chain, so what a test sees is
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,7 +17,7 @@ from domain.events import evolve
 from domain.ids import stream_kind
 from schemas.events import decode
 from streams.store import configuration
-from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Recorded, Save
+from streams.store.base import Answered, ClaimedPage, Conflict, DeadLetter, Identity, InboxRow, RawEvent, Recorded, Save
 from streams.store.writing import Prepared, prepare
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -31,6 +32,15 @@ class _Page:
     bundled: tuple[str, datetime] | None = None
     claim: str | None = None
     lease_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Inbox:
+    row: InboxRow
+    folded: bool = False
+    forwarded: bool = False
+    leased: datetime | None = None
+    forwarding: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -51,11 +61,14 @@ class MemoryStore:
     _due: dict[tuple[str, str], _Due] = field(default_factory=dict)
     _pages: dict[str, _Page] = field(default_factory=dict)
     _payloads: dict[str, bytes] = field(default_factory=dict)
+    _inbox: dict[tuple[str, int], _Inbox] = field(default_factory=dict)
+    _dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
+    _commands: dict[tuple[str, str], Answered] = field(default_factory=dict)
     _tracking: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _last_tick: datetime = EARLIEST
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _claims: "count[int]" = field(default_factory=lambda: count(1))
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -165,6 +178,10 @@ class MemoryStore:
             row = self._alerts.get(alert)
             if (row.rev if row else 0) != rev:
                 raise Conflict("an alert was reported elsewhere")
+        if any(self._inbox[row].folded for row in save.inbox):
+            raise Conflict("an inbox row was folded elsewhere")
+        if save.command and (save.command.api_key, save.command.key) in self._commands:
+            raise Conflict("a command was answered under this key")
         self._check_due(book)
         self._check_pages(save)
 
@@ -225,6 +242,60 @@ class MemoryStore:
             settled.status, settled.claim, settled.lease_until = done.status, None, None
             settled.possible_repeat = settled.possible_repeat or done.possible_repeat
             settled.row = replace(settled.row, at=done.at or settled.row.at)
+        for place in save.inbox:
+            self._inbox[place].folded = True
+        for dead in save.dead_letters:
+            self._dead.setdefault((dead.pointer, dead.index), dead)
+        if save.command:
+            answered = Answered(save.command.digest, save.command.answer, len(self.log))
+            self._commands[save.command.api_key, save.command.key] = answered
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self._changed:
+            yield
+
+    def answered(self, api_key: str, key: str) -> Answered | None:
+        with self._changed:
+            return self._commands.get((api_key, key))
+
+    # -- inbox and dead letters ------------------------------------------------------------------------------------
+
+    def put_inbox(self, rows: Collection[InboxRow]) -> None:
+        with self._changed:
+            for row in rows:
+                self._inbox.setdefault((row.receipt, row.part), _Inbox(row))
+            self._changed.notify_all()
+
+    def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
+        with self._changed:
+            wall = self.wall()
+            ripe = [i for i in self._inbox.values() if not i.folded and (i.leased is None or i.leased < wall)]
+            taken = sorted(ripe, key=lambda i: (i.row.received_at, i.row.receipt, i.row.part))[:limit]
+            for held in taken:
+                held.leased = wall + timedelta(seconds=lease)
+            return [held.row for held in taken]
+
+    def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
+        with self._changed:
+            wall = self.wall()
+            ripe = [
+                i for i in self._inbox.values() if not i.forwarded and (i.forwarding is None or i.forwarding < wall)
+            ]
+            taken = sorted(ripe, key=lambda i: (i.row.received_at, i.row.receipt, i.row.part))[:limit]
+            for held in taken:
+                held.forwarding = wall + timedelta(seconds=lease)
+            return [held.row for held in taken]
+
+    def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
+        with self._changed:
+            for row in rows:
+                self._inbox[row.receipt, row.part].forwarded = True
+
+    def dead_letters(self, receipt: str) -> list[DeadLetter]:
+        with self._changed:
+            found = [dead for dead in self._dead.values() if dead.receipt == receipt]
+            return sorted(found, key=lambda dead: (dead.pointer, dead.index))
 
     # -- claiming ------------------------------------------------------------------------------------------------
 

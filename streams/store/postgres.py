@@ -27,14 +27,27 @@ from domain.alerts import AlertRow, AlertStatus
 from domain.book import Due, Loaded, PageRow, PendingPage
 from domain.config import Config
 from domain.events import evolve
+from domain.ids import stream_kind
 from domain.severity import Severity
-from schemas.events import decode
+from schemas.events import decode, decode_state
 from streams.store import configuration, writing
-from streams.store.base import ClaimedPage, Conflict, Identity, RawEvent, Recorded, Save, Unavailable
+from streams.store.base import (
+    Answered,
+    ClaimedPage,
+    Conflict,
+    DeadLetter,
+    Identity,
+    InboxRow,
+    RawEvent,
+    Recorded,
+    Save,
+    Unavailable,
+)
 from streams.store.recorder import Datastore, Recorder
 
 SCHEMA = "tocsin"
 CACHED_STREAMS = 50_000
+INBOX_COLUMNS = ("receipt", "part", "key", "body", "received_at")
 POOL_SIZE = 8
 STATEMENT_TIMEOUT = 10.0
 LOCK_TIMEOUT = 5.0
@@ -97,12 +110,14 @@ class PostgresStore:
         found = self._cached(streams)
         missing = [stream for stream in streams if stream not in found]
         if missing:
+            fresh = {stream: Loaded.absent(stream) for stream in missing} | self._snapshots(missing)
             rows = self._rows(
-                f"select {COLUMNS} from stored_events where originator_id = any(%s)"
+                f"select {COLUMNS} from stored_events"
+                " join unnest(%s::text[], %s::bigint[]) as r(stream, version)"
+                " on originator_id = r.stream and originator_version > r.version"
                 " order by originator_id, originator_version",
-                (missing,),
+                (missing, [fresh[stream].version for stream in missing]),
             )
-            fresh = {stream: Loaded.absent(stream) for stream in missing}
             for row in rows:
                 event = decode(row["topic"], bytes(row["state"]))
                 stream, version = row["originator_id"], row["originator_version"]
@@ -111,6 +126,18 @@ class PostgresStore:
             self._remember({stream: loaded for stream, loaded in fresh.items() if loaded.version})
             found |= fresh
         return found
+
+    def _snapshots(self, streams: Collection[str]) -> dict[str, Loaded]:
+        rows = self._rows("select * from snapshots where stream = any(%s)", (list(streams),))
+        return {
+            row["stream"]: Loaded(
+                state=decode_state(stream_kind(row["stream"]), bytes(row["state"])),
+                version=row["version"],
+                tip=bytes(row["tip"]),
+                last_at=row["last_at"],
+            )
+            for row in rows
+        }
 
     def _cached(self, streams: Collection[str]) -> dict[str, Loaded]:
         with self._cache_lock:
@@ -217,12 +244,70 @@ class PostgresStore:
                     [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events],
                     prepared.hashes,
                     lambda cursor: writing.write_rows(cursor, save),
+                    lambda cursor: writing.write_snapshots(cursor, prepared.states, book.entries),
                 )
         except Exception:
             self._forget(book.streams.keys())
             raise
         self._remember(prepared.states)
         return position
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with answers(), self._recorder.exclusive():
+            yield
+
+    def answered(self, api_key: str, key: str) -> Answered | None:
+        rows = self._rows(
+            "select digest, answer, position from commands where api_key = %s and idempotency_key = %s", (api_key, key)
+        )
+        return Answered(bytes(rows[0]["digest"]), bytes(rows[0]["answer"]), rows[0]["position"]) if rows else None
+
+    # -- inbox and dead letters ------------------------------------------------------------------------------------
+
+    def put_inbox(self, rows: Collection[InboxRow]) -> None:
+        columns = tuple([getattr(row, name) for row in rows] for name in INBOX_COLUMNS)
+        with answers(), self._recorder.transaction() as cursor:
+            cursor.execute(
+                "insert into inbox (receipt, part, key, body, received_at) select * from unnest(%s::text[], %s::int[],"
+                " %s::bytea[], %s::bytea[], %s::timestamptz[]) on conflict do nothing",
+                columns,
+                prepare=True,
+            )
+            cursor.execute(f"notify {writing.CHANNEL}")
+
+    def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
+        return self._claim_inbox("folded_at", "lease_until", lease, limit)
+
+    def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
+        return self._claim_inbox("forwarded_at", "forward_until", lease, limit)
+
+    def _claim_inbox(self, done: LiteralString, until: LiteralString, lease: float, limit: int) -> list[InboxRow]:
+        rows = self._rows(
+            f"with ripe as (select receipt, part from inbox where {done} is null"
+            f"   and ({until} is null or {until} < clock_timestamp()) order by received_at limit %(limit)s"
+            "   for update skip locked)"
+            f" update inbox i set {until} = clock_timestamp() + make_interval(secs => %(lease)s)"
+            " from ripe where i.receipt = ripe.receipt and i.part = ripe.part"
+            " returning i.receipt, i.part, i.key, i.body, i.received_at",
+            {"lease": lease, "limit": limit},
+        )
+        found = [InboxRow(r["receipt"], r["part"], bytes(r["key"]), bytes(r["body"]), r["received_at"]) for r in rows]
+        return sorted(found, key=lambda row: (row.received_at, row.receipt, row.part))
+
+    def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
+        with answers(), self._recorder.transaction() as cursor:
+            cursor.execute(
+                "update inbox i set forwarded_at = clock_timestamp(), forward_until = null"
+                " from unnest(%s::text[], %s::int[]) as r(receipt, part)"
+                " where i.receipt = r.receipt and i.part = r.part",
+                ([row.receipt for row in rows], [row.part for row in rows]),
+                prepare=True,
+            )
+
+    def dead_letters(self, receipt: str) -> list[DeadLetter]:
+        rows = self._rows("select * from dead_letters where receipt = %s order by pointer, index", (receipt,))
+        return [DeadLetter(**{**row, "body": bytes(row["body"] or b"")}) for row in rows]
 
     # -- claiming ------------------------------------------------------------------------------------------------
 

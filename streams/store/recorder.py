@@ -5,8 +5,9 @@ lock stalls for seconds under VACUUM), one attempt per save (the stock retry can
 succeeded), five arrays through `unnest`, and whatever else has to change in the same transaction (`Extra`).
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ EVENTS_TABLE = "stored_events"
 CONNECT_TIMEOUT = 5
 
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
-"""Something that happens under the insert lock, before the events are written; it raises to refuse the save."""
+"""Something that happens under the insert lock, beside the events; it raises to refuse the save."""
 
 INSERT = """
 insert into stored_events (originator_id, originator_version, topic, state, notification_id, hash)
@@ -80,6 +81,7 @@ class Recorder(PostgresProcessRecorder):
 
     def __init__(self, datastore: Datastore) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self._mine = threading.local()
 
     def create_table(self) -> None:
         """Nothing: tables are made by numbered migrations."""
@@ -88,20 +90,34 @@ class Recorder(PostgresProcessRecorder):
         """A cursor in a transaction that commits on leaving."""
         return self.datastore.transaction(commit=True)
 
-    def save(self, events: Sequence[StoredEvent], hashes: Sequence[bytes], extra: Extra) -> int:
-        """Insert `events` with their `hashes` and run `extra`, in one transaction, in one attempt.
+    def save(self, events: Sequence[StoredEvent], hashes: Sequence[bytes], before: Extra, after: Extra) -> int:
+        """Run `before`, insert `events` with their `hashes`, run `after`: one transaction, one attempt.
 
         Returns the position of the last event in the log. Raises the library's IntegrityError when a version is
         taken, OperationalError when the connection was lost (the save may have happened).
         """
         with self.transaction() as cursor:
-            cursor.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,), prepare=True)
-            extra(cursor)
+            if not getattr(self._mine, "held", False):
+                cursor.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,), prepare=True)
+            before(cursor)
             if events:
                 cursor.execute(INSERT, self._columns(events, hashes), prepare=True)
+            after(cursor)
             cursor.execute("select max(notification_id) as position from stored_events", prepare=True)
             row = cursor.fetchone()
         return (row and row["position"]) or 0
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the insert lock for several transactions of this thread; everybody else's saves wait."""
+        with self.datastore.get_connection() as connection:
+            connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+            self._mine.held = True
+            try:
+                yield
+            finally:
+                self._mine.held = False
+                connection.execute("select pg_advisory_unlock(%s)", (INSERT_LOCK,))
 
     @staticmethod
     def _columns(events: Sequence[StoredEvent], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:

@@ -1,5 +1,6 @@
 """What a save writes in Postgres, statement by statement, under the insert lock."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,10 +9,12 @@ from psycopg.rows import DictRow
 
 from domain.book import Book, Entry, Loaded
 from domain.ids import stream_kind
-from schemas.events import encode, hash_event
+from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Conflict, Save
 
 CHANNEL = "tocsin"
+SNAPSHOT_EVERY = 200
+"""Events of one stream between snapshots: loading reads at most so many."""
 
 Cursor = psycopg.Cursor[DictRow]
 
@@ -51,6 +54,7 @@ def write_rows(cursor: Cursor, save: Save) -> None:
     _write_due(cursor, book)
     _write_pages(cursor, book)
     _settle(cursor, save)
+    _write_inputs(cursor, save)
     cursor.execute(f"notify {CHANNEL}")
 
 
@@ -205,6 +209,52 @@ def _settle(cursor: Cursor, save: Save) -> None:
             prepare=True,
         )
         _require(cursor, 1, f"{done.page} was taken over")
+
+
+def _write_inputs(cursor: Cursor, save: Save) -> None:
+    """What became of inbox rows, of what could not be decided, and of a command's caller."""
+    if save.inbox:
+        receipts, parts = zip(*sorted(save.inbox), strict=True)
+        cursor.execute(
+            "update inbox i set folded_at = clock_timestamp(), lease_until = null"
+            " from unnest(%s::text[], %s::int[]) as r(receipt, part)"
+            " where i.receipt = r.receipt and i.part = r.part and i.folded_at is null",
+            (list(receipts), list(parts)),
+            prepare=True,
+        )
+        _require(cursor, len(save.inbox), "an inbox row was folded elsewhere")
+    for dead in save.dead_letters:
+        cursor.execute(
+            "insert into dead_letters (pointer, index, receipt, integration, reason, body, at)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            (dead.pointer, dead.index, dead.receipt, dead.integration, dead.reason, dead.body, dead.at),
+            prepare=True,
+        )
+    if save.command:
+        command = save.command
+        cursor.execute(
+            "insert into commands (api_key, idempotency_key, digest, answer, at, position) select %s, %s, %s, %s, %s,"
+            " (select coalesce(max(notification_id), 0) from stored_events) + %s on conflict do nothing",
+            (command.api_key, command.key, command.digest, command.answer, command.at, len(save.book.entries)),
+            prepare=True,
+        )
+        _require(cursor, 1, "a command was answered under this key")
+
+
+def write_snapshots(cursor: Cursor, states: Mapping[str, Loaded], entries: Sequence[Entry]) -> None:
+    """Keep the states of streams that have grown by another `SNAPSHOT_EVERY` events."""
+    first: dict[str, int] = {}
+    for entry in entries:
+        first.setdefault(entry.stream, entry.version)
+    for stream, loaded in sorted(states.items()):
+        if loaded.version // SNAPSHOT_EVERY > (first[stream] - 1) // SNAPSHOT_EVERY:
+            cursor.execute(
+                "insert into snapshots (stream, version, state, tip, last_at) values (%s, %s, %s, %s, %s)"
+                " on conflict (stream) do update set version = excluded.version, state = excluded.state,"
+                " tip = excluded.tip, last_at = excluded.last_at where snapshots.version < excluded.version",
+                (stream, loaded.version, encode_state(loaded.state), loaded.tip, loaded.last_at),
+                prepare=True,
+            )
 
 
 def _require(cursor: Cursor, rows: int, otherwise: str) -> None:

@@ -1,5 +1,7 @@
 """What a store promises, asked of the one in memory and of the real one."""
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,17 @@ from domain.incidents import Incident
 from domain.severity import Severity
 from schemas.events import decode, hash_event
 from streams.configuring import apply
-from streams.store.base import Conflict, Save, Settlement, Store, TrackingMove
+from streams.store.base import (
+    Answered,
+    CommandRecord,
+    Conflict,
+    DeadLetter,
+    InboxRow,
+    Save,
+    Settlement,
+    Store,
+    TrackingMove,
+)
 from streams.store.memory import MemoryStore
 from streams.store.postgres import PostgresStore
 
@@ -343,6 +355,84 @@ def test_a_claim_that_outlived_its_lease_is_taken_over_and_its_owner_refused(sto
     with pytest.raises(Conflict):
         store.save(Save(book(store), settlements=(Settlement(PAGE, lost.claim, "sent"),)))
     store.save(Save(book(store), settlements=(Settlement(PAGE, taken[0].claim, "unknown"),)))
+
+
+# -- commands, inbox, dead letters -----------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_with_the_decision_and_given_once(store: Store) -> None:
+    assert store.answered("key", "k-1") is None
+    record = CommandRecord("key", "k-1", b"digest", b"answer", AT)
+    acting = book(store, INCIDENT)
+    acting.begin(CAUSE, AT)
+    acting.write(INCIDENT, opened())
+    store.save(Save(acting, command=record))
+    assert store.answered("key", "k-1") == Answered(b"digest", b"answer", 1)
+    assert store.answered("another", "k-1") is None
+    again = book(store, OTHER)
+    again.begin(CAUSE, AT)
+    again.write(OTHER, opened(2))
+    with pytest.raises(Conflict):
+        store.save(Save(again, command=record))
+    assert store.load([OTHER])[OTHER].version == 0
+
+
+def inbox_row(receipt: str = "r-1", part: int = 1, at: datetime = AT) -> InboxRow:
+    return InboxRow(receipt, part, b"am:0", b"body", at)
+
+
+def test_an_inbox_row_is_folded_once(store: Store) -> None:
+    store.put_inbox([inbox_row(), inbox_row(part=2), inbox_row()])
+    assert store.claim_inbox(60, 10) == [inbox_row(), inbox_row(part=2)]
+    assert store.claim_inbox(60, 10) == []
+    store.save(Save(book(store), inbox=(("r-1", 1),)))
+    with pytest.raises(Conflict):
+        store.save(Save(book(store), inbox=(("r-1", 1), ("r-1", 2))))
+    store.save(Save(book(store), inbox=(("r-1", 2),)))
+
+
+def test_inbox_rows_come_oldest_first_and_again_when_a_lease_ends(store: Store) -> None:
+    store.put_inbox([inbox_row("r-2", at=AT + timedelta(seconds=1)), inbox_row("r-1")])
+    assert [row.receipt for row in store.claim_inbox(-1, 1)] == ["r-1"]
+    assert [row.receipt for row in store.claim_inbox(60, 10)] == ["r-1", "r-2"]
+
+
+def test_forwarding_is_apart_from_folding(store: Store) -> None:
+    store.put_inbox([inbox_row()])
+    assert store.claim_unforwarded(60, 10) == [inbox_row()]
+    assert store.claim_unforwarded(60, 10) == []
+    store.mark_forwarded([inbox_row()])
+    assert store.claim_inbox(60, 10) == [inbox_row()]
+    store.save(Save(book(store), inbox=(("r-1", 1),)))
+
+
+def test_what_could_not_be_decided_is_kept_once_with_its_reason(store: Store) -> None:
+    dead = DeadLetter("default/alerts/0@7", 3, "r-1", "am", "no route", b"what it was", AT)
+    store.save(Save(book(store), (TrackingMove("default", "alerts", 0, -1, 7),), dead_letters=(dead,)))
+    store.save(Save(book(store), dead_letters=(replace(dead, reason="again"),)))
+    assert store.dead_letters("r-1") == [dead]
+    assert store.dead_letters("r-2") == []
+
+
+def test_whoever_has_the_store_to_himself_saves_and_others_wait(store: Store) -> None:
+    done: list[str] = []
+    other = threading.Thread(target=lambda: done.append(f"other {write(store, OTHER, opened(2))}"))
+    with store.exclusive():
+        other.start()
+        time.sleep(0.1)
+        done.append(f"mine {write(store, INCIDENT, opened())}")
+    other.join(10)
+    assert done == ["mine 1", "other 2"]
+
+
+def test_a_long_stream_is_loaded_as_it_was_written(request: pytest.FixtureRequest, store: Store) -> None:
+    write(store, INCIDENT, opened())
+    for number in range(5):
+        write(store, INCIDENT, *[incidents.Assigned((f"user-{number}-{n}",)) for n in range(100)])
+    fresh = PostgresStore(request.getfixturevalue("store_dsn")) if isinstance(store, PostgresStore) else store
+    assert fresh.load([INCIDENT]) == store.load([INCIDENT])
+    assert write(fresh, INCIDENT, incidents.Acknowledged()) == 502
+    assert [event.version for event in fresh.history(INCIDENT)] == list(range(1, 503))
 
 
 # -- configuration -------------------------------------------------------------------------------------------------
