@@ -14,6 +14,7 @@ from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, sup
 from domain.book import Book
 from domain.config import Config
 from domain.decision import Actor, Cause, PayloadRef
+from domain.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,67 @@ def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[A
     """The incident streams that folding may look at, given the groups and the rows of its alerts."""
     latest = {group.incident for group in found}
     return frozenset(stream for stream in latest | {row.incident for row in rows} if stream)
+
+
+def fallback_route(config: Config, integration: str) -> routing.Routing | None:
+    """Where it goes that alerts of an integration could not be decided; None when nobody is configured to be told."""
+    root = config.root
+    if root is None or not root.team or not root.policy:
+        return None
+    key = f"fallback:{integration}"
+    return routing.Routing("fallback", "", root.team, root.policy, (), key, 0.0)
+
+
+def fall_back(book: Book, integration: str, receipt: Receipt) -> None:
+    """Fail open: some alert of `integration` could not be decided, so a person looks at what was meant.
+
+    One incident per integration is open at a time. `book` must hold the stream of `fallback_route`'s group key, its
+    latest incident and that incident's escalation.
+    """
+    routed = fallback_route(book.config, integration)
+    if routed is None:
+        return
+    stream = ids.group_stream(book.org, routed.group_key)
+    latest = book.streams[stream].state
+    before = latest.incident if isinstance(latest, groups.Group) else None
+    cause = Cause(Actor("system", "fold"), "fold", receipt.pointer, receipt.id, receipt.id)
+    now = book.begin(cause, receipt.received_at, _involved(book, stream, before))
+    group = book.read(stream, groups.Group)
+    if group.incident and book.read(group.incident, incidents.Incident).is_open:
+        book.end()
+        return
+    episode = group.episode + 1
+    incident = ids.incident_stream(book.org, stream, episode)
+    book.write(stream, _episode(routed, episode, incident))
+    title = f"Alerts from {integration or 'an unknown integration'} could not be understood"
+    opened = _opening(book, title, Severity.HIGH, routed, receipt.received_at, now, stream, episode)
+    book.write(incident, opened)
+    stepping.start(book, incident, 1, routed.policy, now)
+    book.end()
+
+
+def _opening(
+    book: Book,
+    title: str,
+    severity: Severity,
+    routed: routing.Routing,
+    started_at: datetime,
+    now: datetime,
+    group: str,
+    episode: int,
+) -> incidents.Opened:
+    return incidents.Opened(
+        number=book.next_number(),
+        title=title,
+        severity=severity,
+        service=routed.service,
+        team=routed.team,
+        policy=routed.policy,
+        started_at=started_at,
+        opened_at=now,
+        group=group,
+        episode=episode,
+    )
 
 
 def alert_id_of(org: str, report: Report) -> str:
@@ -210,21 +272,9 @@ def _open(
 ) -> None:
     alert = report.alert
     first_at = report.hold or now + timedelta(seconds=routed.group_wait)
-    book.write(
-        incident,
-        incidents.Opened(
-            number=book.next_number(),
-            title=routing.title(alert.labels, report.receipt.integration),
-            severity=alert.severity,
-            service=routed.service,
-            team=routed.team,
-            policy=routed.policy,
-            started_at=alert.starts_at or alert.source_time or report.receipt.received_at,
-            opened_at=now,
-            group=group,
-            episode=episode,
-        ),
-    )
+    title = routing.title(alert.labels, report.receipt.integration)
+    started_at = alert.starts_at or alert.source_time or report.receipt.received_at
+    book.write(incident, _opening(book, title, alert.severity, routed, started_at, now, group, episode))
     stepping.start(book, incident, 1, routed.policy, first_at)
 
 

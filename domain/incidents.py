@@ -207,7 +207,7 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
             raise Refused(
                 "incident_resolved",
                 f"{incident.name} is resolved.",
-                "Reopen it (POST .../reopen), or wait for the next alert to open another.",
+                "Reopen it if it is not over; the next alert opens another in any case.",
             )
         case Acknowledge(in_flight=in_flight), IncidentStatus.TRIGGERED:
             return (Acknowledged(in_flight),)
