@@ -53,6 +53,11 @@ class Receipt:
     received_at: datetime
     pointer: str
 
+    @property
+    def partition(self) -> str:
+        """The part of the pointer before the offset: `default/alerts/7`."""
+        return self.pointer.rpartition("@")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:

@@ -45,12 +45,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A deadline: `kind` names its handler, `key` what it is for. `rev` guards it: a put or drop must meet it."""
+    """A deadline: `kind` names its handler, `key` what it is for. `rev` guards it: a put or drop must meet it.
+
+    `held` names the partition whose catching up it waits for: it is brought forward when that is done.
+    """
 
     kind: str
     key: str
     at: datetime
     rev: int = 0
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,17 +136,18 @@ class Escalation:
 
 
 def run_step(
-    escalation: Escalation, notified: tuple[Notified, ...], now: datetime, stale_after: timedelta
+    escalation: Escalation, due_at: datetime, notified: tuple[Notified, ...], now: datetime, stale_after: timedelta
 ) -> tuple[EscalationEvent, ...]:
     """What a deadline that has come decides.
 
     Parameters:
+        due_at: the deadline as its row has it: a first step that was held back may have been brought forward.
         notified: the people and methods that the next step's targets stand for at this moment.
         now: UTC; the following step's delay counts from here.
         stale_after: a deadline met later than this says so, once.
     """
-    due_at, step = escalation.due_at, escalation.next_step
-    if not escalation.is_running or due_at is None or now < due_at:
+    step = escalation.next_step
+    if not escalation.is_running or now < due_at:
         return ()
     if step is None:
         return (Exhausted(due_at),)

@@ -4,13 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from domain import changes, escalations, groups, incidents, pages
+from domain import changes, erasing, escalations, groups, incidents, intake, pages
 from domain.ids import stream_kind
 
 Event = (
-    groups.GroupEvent | incidents.IncidentEvent | escalations.EscalationEvent | pages.PageEvent | changes.ConfigEvent
+    groups.GroupEvent
+    | incidents.IncidentEvent
+    | escalations.EscalationEvent
+    | pages.PageEvent
+    | changes.ConfigEvent
+    | intake.IntakeEvent
+    | erasing.ErasureEvent
 )
-State = groups.Group | incidents.Incident | escalations.Escalation | pages.Page | changes.Setting
+State = (
+    groups.Group
+    | incidents.Incident
+    | escalations.Escalation
+    | pages.Page
+    | changes.Setting
+    | intake.Intake
+    | erasing.Erasure
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,8 @@ KINDS: Mapping[str, Kind] = {
     "incident": Kind(incidents.Incident(), incidents.evolve, get_args(incidents.IncidentEvent)),
     "escalation": Kind(escalations.Escalation(), escalations.evolve, get_args(escalations.EscalationEvent)),
     "page": Kind(pages.Page(), pages.evolve, get_args(pages.PageEvent)),
+    "intake": Kind(intake.Intake(), intake.evolve, (intake.AlertsLost,)),
+    "erasure": Kind(erasing.Erasure(), erasing.evolve, (erasing.PayloadErased,)),
     "config": Kind(changes.Setting(), changes.evolve, get_args(changes.ConfigEvent)),
 }
 

@@ -22,7 +22,8 @@ class Report:
     """One alert of a receipt, as it came off the `alerts` topic or the inbox.
 
     `salt` and `raw_digest` are the receipt's: what its texts are digested with, and the digest of its redacted body.
-    `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait.
+    `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait. A held
+    page is brought forward when the partition it came from has caught up.
     """
 
     alert: Alert
@@ -61,22 +62,40 @@ def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[A
     return frozenset(stream for stream in latest | {row.incident for row in rows} if stream)
 
 
-def fallback_route(config: Config, integration: str) -> routing.Routing | None:
-    """Where it goes that alerts of an integration could not be decided; None when nobody is configured to be told."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something about alerts that a person must look at. One incident per `key` is open at a time."""
+
+    key: str
+    title: str
+
+    @classmethod
+    def undecidable(cls, integration: str) -> "Trouble":
+        """Some alert of an integration could not be decided: fail open."""
+        return cls(
+            f"undecidable:{integration}", f"Alerts from {integration or 'an unknown integration'} were not understood"
+        )
+
+    @classmethod
+    def lost(cls, topic: str) -> "Trouble":
+        """Alerts were deleted from a topic before they were folded."""
+        return cls(f"lost:{topic}", f"Alerts were lost from topic {topic}")
+
+
+def fallback_route(config: Config, trouble: Trouble) -> routing.Routing | None:
+    """Where trouble goes; None when nobody is configured to be told."""
     root = config.root
     if root is None or not root.team or not root.policy:
         return None
-    key = f"fallback:{integration}"
-    return routing.Routing("fallback", "", root.team, root.policy, (), key, 0.0)
+    return routing.Routing("fallback", "", root.team, root.policy, (), trouble.key, 0.0)
 
 
-def fall_back(book: Book, integration: str, receipt: Receipt) -> None:
-    """Fail open: some alert of `integration` could not be decided, so a person looks at what was meant.
+def fall_back(book: Book, trouble: Trouble, receipt: Receipt) -> None:
+    """Fail open: open an incident for `trouble` unless one is open.
 
-    One incident per integration is open at a time. `book` must hold the stream of `fallback_route`'s group key, its
-    latest incident and that incident's escalation.
+    `book` must hold the stream of `fallback_route`'s group key, its latest incident and that incident's escalation.
     """
-    routed = fallback_route(book.config, integration)
+    routed = fallback_route(book.config, trouble)
     if routed is None:
         return
     stream = ids.group_stream(book.org, routed.group_key)
@@ -91,8 +110,7 @@ def fall_back(book: Book, integration: str, receipt: Receipt) -> None:
     episode = group.episode + 1
     incident = ids.incident_stream(book.org, stream, episode)
     book.write(stream, _episode(routed, episode, incident))
-    title = f"Alerts from {integration or 'an unknown integration'} could not be understood"
-    opened = _opening(book, title, Severity.HIGH, routed, receipt.received_at, now, stream, episode)
+    opened = _opening(book, trouble.title, Severity.HIGH, routed, receipt.received_at, now, stream, episode)
     book.write(incident, opened)
     stepping.start(book, incident, 1, routed.policy, now)
     book.end()
@@ -275,7 +293,8 @@ def _open(
     title = routing.title(alert.labels, report.receipt.integration)
     started_at = alert.starts_at or alert.source_time or report.receipt.received_at
     book.write(incident, _opening(book, title, alert.severity, routed, started_at, now, group, episode))
-    stepping.start(book, incident, 1, routed.policy, first_at)
+    held = report.receipt.partition if report.hold else None
+    stepping.start(book, incident, 1, routed.policy, first_at, held)
 
 
 def _raise(book: Book, incident: str, report: Report, alert: str) -> None:

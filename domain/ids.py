@@ -49,6 +49,11 @@ def config_stream(org: str, kind: str, name: str) -> str:
     return f"config-{derive(org, 'config', kind, name)}"
 
 
+def intake_stream(org: str, cluster: str, topic: str, partition: int) -> str:
+    """The stream of what happened to the records of one partition."""
+    return f"intake-{derive(org, 'intake', cluster, topic, partition)}"
+
+
 def delivery_id(org: str, pages: Iterable[str]) -> str:
     """The key of the message that carries exactly these pages: the same set sent again has the same key."""
     return derive(org, "delivery", *sorted(pages))

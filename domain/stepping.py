@@ -15,15 +15,17 @@ ESCALATE = "escalate"
 """The kind of deadline at which an escalation's next step runs; its key is the escalation's stream."""
 
 
-def start(book: Book, incident: str, run: int, policy: str, first_at: datetime) -> None:
+def start(book: Book, incident: str, run: int, policy: str, first_at: datetime, held: str | None = None) -> None:
     """Begin an incident's `run`-th escalation; its first step is due at `first_at` (UTC).
+
+    `held` names the partition whose catching up the first step waits for, at most until `first_at`.
 
     Raises KeyError when the configuration has no such policy (its validation refuses that).
     """
     escalation = ids.escalation_stream(book.org, incident, run)
     copy = book.config.policies[policy]
     book.write(escalation, escalations.Started(incident, run, copy, first_at, book.correlation_id))
-    book.put_due(Due(ESCALATE, escalation, first_at))
+    book.put_due(Due(ESCALATE, escalation, first_at, held=held))
 
 
 def stop(book: Book, incident: str, reason: Literal["acknowledged", "resolved"]) -> None:
@@ -58,7 +60,7 @@ def run(book: Book, due: Due, now: datetime, stale_after: timedelta) -> None:
     now = book.begin(cause, now, (escalation, incident))
     step = state.next_step
     notified = resolve(book, escalation, state, step) if step else ()
-    decided = escalations.run_step(state, notified, now, stale_after)
+    decided = escalations.run_step(state, due.at, notified, now, stale_after)
     book.write(escalation, *decided)
     for event in decided:
         if isinstance(event, escalations.StepNotified):

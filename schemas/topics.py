@@ -22,6 +22,8 @@ PUBLIC = MappingProxyType(
         "page": "incidents",
         "group": "alert-groups",
         "config": "config",
+        "intake": "alert-groups",
+        "erasure": "config",
     }
 )
 """Kind of stream -> public topic."""
@@ -46,6 +48,11 @@ def public_topic(settings: Settings, kind: str) -> str:
     return f"{settings.topic_prefix}{PUBLIC[kind]}"
 
 
+def seals_topic(settings: Settings) -> str:
+    """The name of the topic that seals are written to: one partition, so that they are in order."""
+    return f"{settings.topic_prefix}seals"
+
+
 def topics(settings: Settings) -> tuple[Topic, ...]:
     """Every topic. A record of `alerts` is flushed to disk before it is acknowledged: a single broker has no other copy
     of it, while the public topics can be written again from the store.
@@ -60,7 +67,7 @@ def topics(settings: Settings) -> tuple[Topic, ...]:
         Topic(f"{settings.topic_prefix}{name}", settings.alerts_partitions, {"retention.ms": FOREVER})
         for name in dict.fromkeys(PUBLIC.values())
     )
-    return (alerts, *public)
+    return (alerts, *public, Topic(seals_topic(settings), 1, {**flushed, "retention.ms": FOREVER}))
 
 
 def client_arguments(settings: Settings) -> dict[str, Any]:

@@ -1,28 +1,38 @@
 """The fold's work on one batch: records of the `alerts` topic become decisions, in one save with their positions.
 
-This is everything but Kafka: `worker` feeds it from the topic. Loading, deciding and saving a batch are one job on
-one thread; a batch is decided only after the one before it committed.
+This is everything but Kafka: `worker` feeds it from the topic, `inbox` from the inbox. Loading, deciding and saving a
+batch are one job on one thread; a batch is decided only after the one before it committed. What cannot be decided is
+found down to the alert, put aside as a dead letter, and a person is told: the partition moves on.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
+from prometheus_client import Counter
 
-from domain import folding
-from domain.alerts import Receipt
+from domain import folding, ids
+from domain.alerts import AlertRow, Receipt
 from domain.book import Book
-from domain.folding import Report
+from domain.config import Config
+from domain.decision import Actor, Cause
+from domain.folding import Report, Trouble
 from domain.groups import Group
 from domain.incidents import Opened
-from schemas.received import AlertReceived
+from domain.intake import AlertsLost
+from schemas.received import AlertReceived, encode
 from streams.clock import Clock
-from streams.store.base import Save, Store, TrackingMove
+from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, decide
+from streams.store.writing import prepare
 
 log = structlog.get_logger()
+
+DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not be decided.", ["integration"])
+RECORD = -1
+"""The index of a dead letter that is a whole record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,16 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is not one. `integration` is what its key says."""
+
+    pointer: str
+    integration: str
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Decides batches of arrivals.
 
@@ -42,7 +62,7 @@ class Fold:
         org: the organisation.
         clock: tells how old a record is.
         catch_up_age: a record older than this is history: it opens incidents, but they page only after...
-        catch_up_hold: ...this long, so that a resolve behind it is seen first.
+        catch_up_hold: ...this long, or when the partition is caught up with, so that a resolve behind it is seen first.
     """
 
     store: Store
@@ -51,56 +71,198 @@ class Fold:
     catch_up_age: timedelta
     catch_up_hold: timedelta
 
-    def save(self, arrivals: Sequence[Arrival], moves: tuple[TrackingMove, ...]) -> int:
+    def save(
+        self,
+        arrivals: Sequence[Arrival | Unreadable],
+        moves: tuple[TrackingMove, ...] = (),
+        inbox: tuple[tuple[str, int], ...] = (),
+        catching_up: Collection[str] = (),
+    ) -> int:
         """Decide and save a batch with its positions; returns the log's position.
 
-        Raises Conflict when a position has moved (another worker owns the partition), Unavailable when the
-        database does not answer.
+        Parameters:
+            moves: the positions that the batch moves.
+            inbox: the (receipt, part) of the inbox rows that it folds.
+            catching_up: the partitions (`default/alerts/7`) that were behind when they were assigned and still are.
+
+        Raises Conflict when a position or inbox row is not ours any more, Unavailable when the database does not
+        answer.
         """
-        reports = list(itertools.chain.from_iterable(map(self._reports, arrivals)))
+        read = [arrival for arrival in arrivals if isinstance(arrival, Arrival)]
+        dead = [self._unread(arrival) for arrival in arrivals if isinstance(arrival, Unreadable)]
+        dead += itertools.chain.from_iterable(map(self._rejected, read))
+        reports = [report for arrival in read for report in self._reports(arrival, catching_up)]
+        numbers = _Numbers(self.store.next_number)
+        try:
+            return self._save(reports, dead, moves, inbox, numbers)
+        except (Conflict, Unavailable):
+            raise
+        except Exception as error:
+            log.error("batch cannot be decided: looking for what it is", exc_info=error)
+            good, poison = self._sift(reports)
+            if not poison:
+                raise
+            return self._save(good, [*dead, *poison], moves, inbox, numbers)
+
+    def _save(
+        self,
+        reports: Sequence[Report],
+        dead: Sequence[DeadLetter],
+        moves: tuple[TrackingMove, ...],
+        inbox: tuple[tuple[str, int], ...],
+        numbers: "_Numbers",
+    ) -> int:
         books: list[Book] = []
 
         def attempt() -> Save:
-            books.append(self._decided(reports))
-            return Save(books[-1], moves)
+            books.append(self._decided(reports, dead, iter(numbers)))
+            return Save(books[-1], moves, inbox=inbox, dead_letters=tuple(dead))
 
         position = decide(self.store, attempt)
-        self._tell(books[-1])
+        self._tell(books[-1], dead)
         return position
 
-    def _reports(self, arrival: Arrival) -> Iterator[Report]:
+    def lose(self, move: TrackingMove) -> int:
+        """Save that the records after `move.expected` up to `move.offset` are gone, and tell somebody."""
+        now = self.clock()
+        pointer = f"{move.cluster}/{move.topic}/{move.partition}@{move.expected + 1}"
+        receipt = Receipt(f"lost/{pointer}", "", now, pointer)
+        stream = ids.intake_stream(self.org, move.cluster, move.topic, move.partition)
+        trouble = Trouble.lost(move.topic)
+        numbers = _Numbers(self.store.next_number)
+
+        def attempt() -> Save:
+            involved = {stream, ids.group_stream(self.org, trouble.key)}
+            book = self._book(self.store.config(), involved, {}, iter(numbers))
+            cause = Cause(Actor("system", "fold"), "fold", pointer, receipt.id, receipt.id)
+            book.begin(cause, now, (stream,))
+            lost = AlertsLost(move.cluster, move.topic, move.partition, move.expected + 1, move.offset)
+            book.write(stream, lost)
+            folding.fall_back(book, trouble, receipt)
+            return Save(book, (move,))
+
+        log.error("alerts lost", pointer=pointer, first=move.expected + 1, last=move.offset)
+        return decide(self.store, attempt)
+
+    def caught_up(self, partitions: Collection[str]) -> None:
+        """These partitions are read to where they ended when they were assigned: what they held back may page now."""
+        released = self.store.release_held(partitions, self.clock())
+        log.info("caught up", partitions=sorted(partitions), released=released)
+
+    # -- what a batch says -----------------------------------------------------------------------------------------
+
+    def _reports(self, arrival: Arrival, catching_up: Collection[str]) -> Iterator[Report]:
         record, now = arrival.record, self.clock()
         receipt = Receipt(record.receipt, record.integration, record.received_at, arrival.pointer)
-        old = now - record.received_at > self.catch_up_age
+        old = now - record.received_at > self.catch_up_age or receipt.partition in catching_up
         for index, alert in enumerate(record.alerts):
             hold = now + self.catch_up_hold if old else None
             yield Report(alert, index, receipt, bytes.fromhex(record.salt), record.raw_digest, hold)
 
-    def _decided(self, reports: Sequence[Report]) -> Book:
+    def _unread(self, arrival: Unreadable) -> DeadLetter:
+        receipt = f"unreadable/{arrival.pointer}"
+        return DeadLetter(
+            arrival.pointer, RECORD, receipt, arrival.integration, arrival.reason, arrival.body, self.clock()
+        )
+
+    def _rejected(self, arrival: Arrival) -> Iterator[DeadLetter]:
+        """Members of a webhook that could not be alerts: the gateway saw it, and passed them on."""
+        record = arrival.record
+        for rejected in record.rejected:
+            yield DeadLetter(
+                pointer=arrival.pointer,
+                index=rejected.index,
+                receipt=record.receipt,
+                integration=record.integration,
+                reason=f"{rejected.field}: {rejected.problem}",
+                body=record.raw.encode(),
+                at=record.received_at,
+            )
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+
+    def _decided(self, reports: Sequence[Report], dead: Sequence[DeadLetter], numbers: Iterator[int]) -> Book:
         config = self.store.config()
         rows = self.store.alerts({folding.alert_id_of(self.org, report) for report in reports})
-        streams = self.store.load(folding.groups_involved(self.org, config, reports, rows))
+        involved = set(folding.groups_involved(self.org, config, reports, rows))
+        troubles = {letter: Trouble.undecidable(letter.integration) for letter in dead}
+        involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles.values()}
+        book = self._book(config, involved, rows, numbers)
+        for report in reports:
+            folding.fold(book, report)
+        for letter, trouble in troubles.items():
+            folding.fall_back(book, trouble, Receipt(letter.receipt, letter.integration, letter.at, letter.pointer))
+        return book
+
+    def _book(
+        self, config: Config, involved: Collection[str], rows: Mapping[str, AlertRow], numbers: Iterator[int]
+    ) -> Book:
+        """A book with these streams, the incidents of its groups and alerts, and what belongs to those."""
+        streams = self.store.load(involved)
         groups = [loaded.state for loaded in streams.values() if isinstance(loaded.state, Group)]
         streams |= self.store.load(folding.incidents_involved(self.org, groups, rows.values()))
         pending = add_escalations(self.store, self.org, streams)
-        book = Book(self.org, config, streams, rows, pending, _numbers(self.store.next_number), TZ_VERSION)
-        for report in reports:
-            folding.fold(book, report)
-        return book
+        return Book(self.org, config, streams, dict(rows), pending, numbers, TZ_VERSION)
 
-    def _tell(self, book: Book) -> None:
+    def _sift(self, reports: Sequence[Report]) -> tuple[list[Report], list[DeadLetter]]:
+        """The reports that can be decided, and those that cannot, as dead letters."""
+        good: list[Report] = []
+        poison: list[DeadLetter] = []
+        for report in reports:
+            reason = self._why_not(report)
+            if reason is None:
+                good.append(report)
+            else:
+                poison.append(_poison(report, reason))
+        return good, poison
+
+    def _why_not(self, report: Report) -> str | None:
+        """Why a report alone cannot be decided, without quoting it; None when it can."""
+        try:
+            prepare(self._decided([report], (), itertools.count(1)))
+        except (Conflict, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, only this report may suffer from it
+            return f"it cannot be decided ({type(error).__name__})"
+        return None
+
+    def _tell(self, book: Book, dead: Sequence[DeadLetter]) -> None:
+        for letter in dead:
+            DEAD.labels(letter.integration).inc()
+            log.error(
+                "dead letter",
+                receipt=letter.receipt,
+                integration=letter.integration,
+                index=letter.index,
+                pointer=letter.pointer,
+                reason=letter.reason,
+            )
         for entry in book.entries:
             if isinstance(entry.event, Opened):
-                cause = entry.decision.cause
                 log.info(
                     "incident opened",
                     incident=f"INC-{entry.event.number}",
                     incident_id=entry.stream,
-                    receipt=cause.correlation_id,
+                    receipt=entry.decision.cause.correlation_id,
                     severity=entry.event.severity.value,
                 )
 
 
-def _numbers(take: Callable[[], int]) -> Iterator[int]:
-    while True:
-        yield take()
+def _poison(report: Report, reason: str) -> DeadLetter:
+    receipt = report.receipt
+    body = encode(AlertReceived(receipt.id, receipt.integration, receipt.received_at, (report.alert,), "", "", "00"))
+    return DeadLetter(receipt.pointer, report.index, receipt.id, receipt.integration, reason, body, receipt.received_at)
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """Incident numbers for one batch: deciding it again uses those that were taken before."""
+
+    take: Callable[[], int]
+    taken: list[int] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.taken
+        while True:
+            self.taken.append(self.take())
+            yield self.taken[-1]

@@ -6,9 +6,9 @@ Faust is used for what it is good at (assignment, fetching, batching), and no mo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,27 +17,33 @@ import structlog
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 from schemas.received import BadRecord, decode
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, ssl_context
-from streams.fold import Arrival, Fold
+from streams.fold import Arrival, Fold, Unreadable
 from streams.patience import patiently
+from streams.positions import Lost, Positions, Standing, TopicReplaced
 from streams.store.base import Conflict, Store, TrackingMove
 
 log = structlog.get_logger()
 
-Positions = Callable[[Sequence[int]], Awaitable[dict[int, int]]]
-"""Assigned partitions -> the offset each is to be read from."""
+Assign = Callable[[Mapping[int, Standing]], Awaitable[dict[int, int]]]
+"""What stands in each assigned partition -> the offset it is to be read from."""
+Fail = Callable[[BaseException], None]
+"""Ends the worker with an error."""
 
 BATCH = 200
 TICK = 0.02
 """Seconds that a batch collects; Faust waits them out even when nothing else comes."""
 
-FOLDED = Counter("tocsin_fold_records_total", "Records of the alerts topic folded, by result.", ["result"])
+STALL = 2.0
+"""Seconds without progress, with more to read, after which the consumer is put back to the position."""
+
+FOLDED = Counter("tocsin_fold_records_total", "Records of the alerts topic folded.")
+STALLS = Counter("tocsin_fold_stalls_total", "Times a partition was read again because nothing moved.")
 BATCHES = Histogram("tocsin_fold_batch_seconds", "Time to load, decide and save a batch.")
-AGE = Gauge("tocsin_fold_age_seconds", "Age of the last record folded, from receipt to commit.")
 
 
 class Worker:
@@ -52,7 +58,8 @@ class Worker:
     def __init__(self, settings: Settings, fold: Fold, store: Store, datadir: Path) -> None:
         self._settings, self._fold, self._store = settings, fold, store
         self._topic = alerts_topic(settings)
-        self._positions: dict[int, int] = {}
+        self._positions = Positions(settings.kafka_cluster, self._topic)
+        self._moved_at = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "fold")
         self._failed: asyncio.Future[None] | None = None
         self.app = self._build(datadir)
@@ -64,7 +71,11 @@ class Worker:
         try:
             stopped = asyncio.create_task(stopping.wait())
             crashed = asyncio.create_task(self.app.wait_until_stopped())
-            await asyncio.wait({stopped, crashed, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            watch = asyncio.create_task(self._watch())
+            await asyncio.wait({stopped, crashed, watch, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                watch.result()
+            watch.cancel()
             if self._failed.done():
                 self._failed.result()
             if not stopping.is_set():
@@ -93,100 +104,138 @@ class Worker:
             broker_session_timeout=10.0,
             broker_heartbeat_interval=2.0,
         )
-        app.transport = tracked_transport(app, self._topic, self._start_positions)
+        app.transport = tracked_transport(app, self._topic, self._assigned, self._fail)
         topic = app.topic(self._topic, key_type=bytes, value_type=bytes, value_serializer="raw", internal=True)
         app.agent(topic, concurrency=1, name="fold")(self._agent)
         return app
 
-    async def _start_positions(self, partitions: Sequence[int]) -> dict[int, int]:
+    async def _assigned(self, standing: Mapping[int, Standing]) -> dict[int, int]:
         """The offset after the last folded one, for each assigned partition; waits for the database."""
-        work = partial(self._store.tracking, self._settings.kafka_cluster, self._topic)
-        tracked = await patiently(work, self._thread)
-        self._positions = {partition: tracked.get(partition, -1) for partition in partitions}
-        log.info("partitions assigned", positions=self._positions)
-        return {partition: offset + 1 for partition, offset in self._positions.items()}
+        lost = self._positions.assign(standing, await self._tracking())
+        for gone in lost:
+            await self._give_up(gone)
+        log.info("partitions assigned", positions=self._positions.folded, catching_up=len(self._positions.catching_up))
+        self._moved_at = time.monotonic()
+        return {partition: offset + 1 for partition, offset in self._positions.folded.items()}
+
+    async def _tracking(self) -> Mapping[int, int]:
+        return await patiently(partial(self._store.tracking, self._positions.cluster, self._topic), self._thread)
+
+    async def _give_up(self, lost: Lost) -> None:
+        """Records were deleted before we folded them: say so, for ever, and go on behind them."""
+        move = self._move(lost.partition, lost.last)
+        await patiently(partial(self._fold.lose, move), self._thread)
+        self._positions.moved(lost.partition, lost.last)
+
+    def _move(self, partition: int, offset: int) -> TrackingMove:
+        positions = self._positions
+        return TrackingMove(positions.cluster, self._topic, partition, positions.folded[partition], offset)
 
     async def _agent(self, stream: faust.StreamT[bytes]) -> None:
         try:
             async for events in stream.take_events(BATCH, within=TICK):
                 await self._batch(events)
         except Exception as error:
-            if self._failed and not self._failed.done():
-                self._failed.set_exception(error)
+            self._fail(error)
             raise
 
+    def _fail(self, error: BaseException) -> None:
+        if self._failed and not self._failed.done():
+            self._failed.set_exception(error)
+
     async def _batch(self, events: Sequence[EventT[bytes]]) -> None:
-        arrivals: list[Arrival] = []
+        arrivals: list[Arrival | Unreadable] = []
         moves: list[TrackingMove] = []
         for partition in sorted({event.message.partition for event in events}):
             fresh = self._fresh(partition, [event for event in events if event.message.partition == partition])
             if not fresh:
                 continue
-            expected = self._positions[partition]
-            if fresh[0].message.offset != expected + 1:
+            if fresh[0].message.offset != self._positions.folded[partition] + 1:
                 await self._seek_back(partition, fresh[0].message.offset)
                 continue
-            last = fresh[-1].message.offset
-            moves.append(TrackingMove(self._settings.kafka_cluster, self._topic, partition, expected, last))
-            arrivals += [arrival for event in fresh if (arrival := self._arrival(event))]
+            moves.append(self._move(partition, fresh[-1].message.offset))
+            arrivals += map(self._arrival, fresh)
         if moves:
             await self._save(arrivals, tuple(moves))
 
     def _fresh(self, partition: int, events: list[EventT[bytes]]) -> list[EventT[bytes]]:
         """The events not folded yet; none of a partition that was taken away in the meantime."""
-        if partition not in self._positions:
-            return []
-        return [event for event in events if event.message.offset > self._positions[partition]]
+        folded = self._positions.folded.get(partition)
+        return [] if folded is None else [event for event in events if event.message.offset > folded]
 
-    def _arrival(self, event: EventT[bytes]) -> Arrival | None:
+    def _arrival(self, event: EventT[bytes]) -> Arrival | Unreadable:
         message = event.message
-        pointer = f"{self._settings.kafka_cluster}/{self._topic}/{message.partition}@{message.offset}"
+        pointer = f"{self._positions.name(message.partition)}@{message.offset}"
+        body = bytes(event.value or b"")
         try:
-            return Arrival(decode(bytes(event.value)), pointer)
+            return Arrival(decode(body), pointer)
         except BadRecord as error:
-            FOLDED.labels("unreadable").inc()
-            log.error("unreadable record", pointer=pointer, reason=error.reason)
-            return None
+            integration = bytes(message.key or b"").rpartition(b":")[0].decode(errors="replace")
+            return Unreadable(pointer, integration, body, error.reason)
 
-    async def _save(self, arrivals: Sequence[Arrival], moves: tuple[TrackingMove, ...]) -> None:
+    async def _save(self, arrivals: Sequence[Arrival | Unreadable], moves: tuple[TrackingMove, ...]) -> None:
+        catching_up = self._positions.catching_up
         with BATCHES.time():
             try:
-                await patiently(partial(self._fold.save, arrivals, moves), self._thread)
+                await patiently(partial(self._fold.save, arrivals, moves, (), catching_up), self._thread)
             except Conflict:
                 await self._lost([move.partition for move in moves])
                 return
-        for move in moves:
-            self._positions[move.partition] = move.offset
-        FOLDED.labels("folded").inc(len(arrivals))
-        if arrivals:
-            AGE.set((datetime.now(UTC) - arrivals[-1].record.received_at).total_seconds())
+        self._moved_at = time.monotonic()
+        caught_up = [move.partition for move in moves if self._positions.moved(move.partition, move.offset)]
+        FOLDED.inc(len(arrivals))
+        if caught_up:
+            await patiently(partial(self._fold.caught_up, self._positions.names(caught_up)), self._thread)
 
     async def _lost(self, partitions: Sequence[int]) -> None:
         """Somebody else moved these positions: go on from where they are."""
-        work = partial(self._store.tracking, self._settings.kafka_cluster, self._topic)
-        tracked = await patiently(work, self._thread)
+        tracked = await self._tracking()
         log.warning("positions moved elsewhere", partitions=list(partitions))
         for partition in partitions:
-            self._positions[partition] = tracked.get(partition, -1)
+            self._positions.folded[partition] = tracked.get(partition, -1)
             await self._seek_back(partition, None)
 
     async def _seek_back(self, partition: int, found: int | None) -> None:
-        want = self._positions[partition] + 1
-        log.warning("batch does not continue the position", partition=partition, found=found, want=want)
+        want = self._positions.folded[partition] + 1
+        log.warning("reading again from the position", partition=partition, found=found, want=want)
         place = TP(self._topic, partition)
         if place in self.app.consumer.assignment():
             await self.app.consumer.seek(place, want)
 
+    async def _watch(self) -> None:
+        """Read again from the position when there is more in a partition and nothing has moved for a while.
 
-def tracked_transport(app: faust.App, topic: str, positions: Positions) -> driver.Transport:
+        A consumer can lose its place without a word; it must not stay lost.
+        """
+        while True:
+            await asyncio.sleep(STALL / 2)
+            if time.monotonic() - self._moved_at < STALL or not self._positions.folded:
+                continue
+            places = [place for place in self.app.consumer.assignment() if place.topic == self._topic]
+            ends = await self.app.consumer.highwaters(*places)
+            for partition in self._positions.behind({place.partition: end for place, end in ends.items() if end}):
+                STALLS.inc()
+                await self._seek_back(partition, None)
+            self._moved_at = time.monotonic()
+
+
+def tracked_transport(app: faust.App, topic: str, assign: Assign, fail: Fail) -> driver.Transport:
     """A transport whose consumer starts at our own positions instead of Kafka's committed offsets."""
 
     class Consumer(driver.Consumer):  # type: ignore[misc]
         async def perform_seek(self) -> None:
             await super().perform_seek()
-            assigned = [place for place in self.assignment() if place.topic == topic]
-            wanted = await positions([place.partition for place in assigned])
-            for place in assigned:
+            places = [place for place in self.assignment() if place.topic == topic]
+            if not places:
+                return
+            beginnings, ends = await self.earliest_offsets(*places), await self.highwaters(*places)
+            standing = {p.partition: Standing(beginnings[p], ends[p] or beginnings[p]) for p in places}
+            try:
+                wanted = await assign(standing)
+            except TopicReplaced as error:
+                fail(error)
+                raise
+            for place in places:
                 await self.seek(place, wanted[place.partition])
 
     class Transport(driver.Transport):  # type: ignore[misc]

@@ -61,9 +61,8 @@ class MemoryWorld(World):
     def receive(self, body: dict[str, Any], received_at: datetime) -> None:
         """Take a webhook through every shape it has on its way, and fold it."""
         parsed = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS)
-        whole = received(
-            f"r-{next(self._receipts):06}", "alertmanager", received_at, parsed.alerts, parsed.raw, b"salt"
-        )
+        receipt, said = f"r-{next(self._receipts):06}", (parsed.alerts, parsed.raw, b"salt", parsed.rejected)
+        whole = received(receipt, "alertmanager", received_at, *said)
         for _, part in split(ORG, whole, 1):
             move = TrackingMove("default", "alerts", 0, self.offset, self.offset + 1)
             self.offset += 1

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from domain import changes, config, escalations, groups, incidents, pages
+from domain import changes, config, erasing, escalations, groups, incidents, intake, pages
 from domain.alerts import AlertStatus, PriorAlert
 from domain.decision import Actor, Cause, Decision, PayloadRef
 from domain.events import Event
@@ -69,6 +69,8 @@ SAMPLES: tuple[Event, ...] = (
     pages.Unknown(DELIVERY, 2, "claim_expired"),
     pages.Cancelled("acknowledged"),
     pages.Withheld("silenced"),
+    intake.AlertsLost("default", "alerts", 7, 10, 41),
+    erasing.PayloadErased(("alert/r-1/0",), "request 12"),
     changes.ObjectPut(config.RouteTree(ROUTE)),
     changes.ObjectRemoved("team", "search"),
 )

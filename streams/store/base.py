@@ -233,6 +233,9 @@ class Store(Protocol):
     def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
         """The last folded offset per partition."""
 
+    def release_held(self, partitions: Collection[str], now: datetime) -> int:
+        """Bring forward to `now` the deadlines that waited for these partitions to catch up; returns how many."""
+
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""
 

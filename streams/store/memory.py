@@ -299,6 +299,13 @@ class MemoryStore:
 
     # -- claiming ------------------------------------------------------------------------------------------------
 
+    def release_held(self, partitions: Collection[str], now: datetime) -> int:
+        with self._changed:
+            released = [held for held in self._due.values() if held.due.held in partitions]
+            for held in released:
+                held.due = replace(held.due, at=min(held.due.at, now), held=None)
+            return len(released)
+
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         with self._changed:
             wall = self.wall()

@@ -311,6 +311,13 @@ class PostgresStore:
 
     # -- claiming ------------------------------------------------------------------------------------------------
 
+    def release_held(self, partitions: Collection[str], now: datetime) -> int:
+        rows = self._rows(
+            "update due set at = least(at, %s), held = null where held = any(%s) returning key",
+            (now, list(partitions)),
+        )
+        return len(rows)
+
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         rows = self._rows(
             "with ripe as (select kind, key from due where kind = %(kind)s and at <= %(now)s"

@@ -164,15 +164,16 @@ def _write_due(cursor: Cursor, book: Book) -> None:
     new = [due for _, due in sorted(book.due_put.items()) if due.rev == 0]
     if new:
         cursor.execute(
-            "insert into due (kind, key, at, rev) select *, 1 from unnest(%s::text[], %s::text[], %s::timestamptz[])"
-            " on conflict do nothing",
-            ([due.kind for due in new], [due.key for due in new], [due.at for due in new]),
+            "insert into due (kind, key, at, held, rev) select *, 1"
+            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[]) on conflict do nothing",
+            ([due.kind for due in new], [due.key for due in new], [due.at for due in new], [due.held for due in new]),
             prepare=True,
         )
         _require(cursor, len(new), "a deadline exists already")
     for due in (due for _, due in sorted(book.due_put.items()) if due.rev):
         cursor.execute(
-            "update due set at = %s, rev = rev + 1, lease_until = null where kind = %s and key = %s and rev = %s",
+            "update due set at = %s, rev = rev + 1, lease_until = null, held = null"
+            " where kind = %s and key = %s and rev = %s",
             (due.at, due.kind, due.key, due.rev),
             prepare=True,
         )

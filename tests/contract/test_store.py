@@ -296,6 +296,17 @@ def test_a_deadline_cannot_be_put_twice_as_new(store: Store) -> None:
         put_due(store, Due("escalate", ESCALATION, AT))
 
 
+def test_a_held_deadline_is_brought_forward_and_never_back(store: Store) -> None:
+    put_due(store, Due("escalate", "late", AT + timedelta(seconds=30), held="default/alerts/3"))
+    put_due(store, Due("escalate", "other", AT + timedelta(seconds=30), held="default/alerts/4"))
+    put_due(store, Due("escalate", "early", AT, held="default/alerts/3"))
+    now = AT + timedelta(seconds=5)
+    assert store.claim_due(AT - timedelta(seconds=1), 60, 10, "escalate") == []
+    assert store.release_held(["default/alerts/3"], now) == 2
+    assert store.release_held(["default/alerts/3"], now) == 0
+    assert {due.key: due.at for due in store.claim_due(now, 60, 10, "escalate")} == {"late": now, "early": AT}
+
+
 # -- pages ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from compose.prepare import migrate_all
+from domain.book import Book
 from domain.decision import Actor, Cause
 from schemas.config_files import parse_config
 from schemas.received import encode, received, split
@@ -23,6 +26,7 @@ from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
 from schemas.topics import alerts_topic, client_arguments, public_topic
 from streams.configuring import apply
+from streams.store.base import Save, TrackingMove
 from streams.store.postgres import PostgresStore
 from streams.topics import ensure_topics
 from tests.stack import ROOT, until
@@ -193,3 +197,60 @@ async def read_public(settings: Settings) -> dict[TopicPartition, list[int]]:
             found[place] += [int(dict(record.headers)["ce_sequence"]) for record in records]
     await consumer.stop()
     return found
+
+
+def test_a_record_that_cannot_be_read_does_not_stop_the_partition(settings: Settings, store: PostgresStore) -> None:
+    asyncio.run(write_raw(settings, b"\x00\xff not a record"))
+    asyncio.run(post(settings, range(20)))
+    worker = Role("worker", settings)
+    until("the rest", lambda: len(counts(settings)) == 20 or None, 60)
+    dead = query(settings, "select integration, index, body from tocsin.dead_letters")
+    assert dead == [("alertmanager", -1, b"\x00\xff not a record")]
+    worker.stop()
+
+
+def test_a_topic_that_was_made_again_stops_the_worker_with_a_sentence(settings: Settings, store: PostgresStore) -> None:
+    save = [TrackingMove("default", alerts_topic(settings), partition, -1, 1000) for partition in range(4)]
+    store.save(Save(Book("default", store.config(), {}), tuple(save)))
+    worker = Role("worker", settings)
+    assert worker.process.wait(60) != 0
+    assert "was made again or truncated" in (settings.data_dir / "worker.log").read_text()
+
+
+def test_records_deleted_before_they_were_folded_are_told_and_the_rest_is_folded(
+    settings: Settings, store: PostgresStore
+) -> None:
+    asyncio.run(post(settings, range(50)))
+    asyncio.run(delete_records(settings))
+    asyncio.run(post(settings, range(50, 70)))
+    worker = Role("worker", settings)
+    until("the rest", lambda: len(counts(settings)) == 20 or None, 60)
+    lost = query(settings, "select count(*) from tocsin.stored_events where topic = 'intake.alerts_lost.v1'")
+    assert lost[0][0] >= 1
+    worker.stop()
+
+
+async def write_raw(settings: Settings, value: bytes) -> None:
+    producer = AIOKafkaProducer(**client_arguments(settings), acks="all")
+    await producer.start()
+    await producer.send_and_wait(alerts_topic(settings), value, key=b"alertmanager:0")
+    await producer.stop()
+
+
+async def delete_records(settings: Settings) -> None:
+    """As retention does it: everything that is there now is gone."""
+    consumer = AIOKafkaConsumer(**client_arguments(settings))
+    await consumer.start()
+    places = [TopicPartition(alerts_topic(settings), partition) for partition in range(4)]
+    ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end}
+    await consumer.stop()
+    admin = AIOKafkaAdminClient(**client_arguments(settings))
+    await admin.start()
+    await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
+    await admin.close()
+
+
+def query(settings: Settings, text: str) -> list[tuple[Any, ...]]:
+    assert settings.postgres_dsn is not None
+    with psycopg.connect(settings.postgres_dsn.get_secret_value()) as connection:
+        return connection.execute(text.encode()).fetchall()
