@@ -8,11 +8,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import Phase, settings
 from psycopg.sql import SQL, Identifier
 
 from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA
 from tests.services import Services, services
+
+settings.register_profile("mutant", phases=[Phase.explicit, Phase.generate])
+"""For runs that are to fail: nobody reads the smallest example."""
 
 _numbers = itertools.count(1)
 _missing: set[str] = set()

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain import commands, incidents
+from domain.book import Due
 from domain.decision import Actor, Cause
 from domain.ids import stream_kind
 from domain.incidents import Incident
@@ -17,11 +20,12 @@ from streams.channels.memory import MemoryChannel
 from streams.channels.render import render
 from streams.configuring import apply
 from streams.fold import Arrival, Fold
+from streams.messages import Delivery
 from streams.pager import Pager
-from streams.store.base import Save, Store, TrackingMove
+from streams.store.base import Conflict, Save, Store, TrackingMove
 from streams.store.deciding import decide, open_book
 from streams.store.memory import MemoryStore
-from tests.world import CONFIG, START, Said, Seen, World
+from tests.world import CONFIG, START, Said, Seen, World, alert, webhook
 
 ORG = "default"
 VERBS = {
@@ -48,6 +52,8 @@ class MemoryWorld(World):
         self.configure(config)
 
     def configure(self, config: str) -> None:
+        """Make the configuration what this YAML says."""
+        self.config = config
         cause = Cause(Actor("user", "root"), "cli", "command/apply", "apply", "apply")
         apply(self.store, ORG, parse_config(config, "world.yaml"), cause, self.now(), b"salt")
 
@@ -68,13 +74,26 @@ class MemoryWorld(World):
             self.offset += 1
             self.fold.save([Arrival(decode(encode(part)), f"default/alerts/0@{self.offset}")], (move,))
 
+    def receive_only(self, name: str) -> None:
+        """An alert is folded, and no pager works yet."""
+        self.receive(webhook([alert(name, {"service": "payments"}, self.now())]), self.now())
+
+    def deliver(self, claimed: Sequence[Delivery]) -> None:
+        """Hand messages to the channel and save what became of them."""
+        self.pager.settle([asyncio.run(self.pager.deliver(delivery)) for delivery in claimed])
+
+    def meet(self, due: Due) -> None:
+        """A pager decides a deadline that it claimed earlier; somebody else's decision stands."""
+        with suppress(Conflict):
+            self.store.save(self.pager._stepped(due))
+        self.settle()
+
     def settle(self) -> None:
         """Let the pager work until there is nothing left to do now."""
         while True:
             stepped, claimed = self.pager.step(), self.pager.claim(100)
             if claimed:
-                outcomes = [asyncio.run(self.pager.deliver(delivery)) for delivery in claimed]
-                self.pager.settle(outcomes)
+                self.deliver(claimed)
             if not stepped and not claimed:
                 return
 
@@ -91,6 +110,12 @@ class MemoryWorld(World):
         self.settle()
 
     def command(self, verb: str, incident: str, by: str = "ada") -> str:
+        status = self.command_only(verb, incident, by)
+        self.settle()
+        return status
+
+    def command_only(self, verb: str, incident: str, by: str) -> str:
+        """A person acts, and no pager works meanwhile."""
         stream = self._streams()[incident]
         cause = Cause(Actor("user", by), "api", "command/test", "test", "test")
         after: list[Incident] = []
@@ -101,7 +126,6 @@ class MemoryWorld(World):
             return Save(book)
 
         decide(self.store, attempt)
-        self.settle()
         return after[-1].status.value
 
     def _streams(self) -> dict[str, str]:

@@ -105,6 +105,7 @@ def test_what_a_person_resolved_stays_resolved_while_the_alert_repeats(world: Wo
     world.expect_incidents(1)
     world.fire("ServiceDown", service="payments", instance="another")
     world.expect_page("ada", "INC-2")
+    world.expect_incident("INC-2", title="ServiceDown (payments)", status="triggered")
 
 
 def test_a_late_resolve_of_an_earlier_episode_changes_nothing(world: World) -> None:

@@ -1,0 +1,123 @@
+"""Seeded mistakes in the deciders: each must make a story or a property fail.
+
+Each mistake is one replaced line in a copy of the tree; the stories in memory are run there. A mistake that survives
+means that nothing here would notice somebody making it.
+"""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("domain", "schemas", "streams", "compose", "projections", "gateway", "tests")
+STORIES = ("tests/stories/test_first_thread.py", "tests/stories/test_pager.py", "tests/stories/test_any_history.py")
+
+MUTANTS = {
+    "a late report counts as the latest": (
+        "domain/alerts.py",
+        "    return (source_time, receipt.received_at, receipt.id) > (row.source_time, row.received_at, row.receipt)",
+        "    return True",
+    ),
+    "an incident ends with its first alert": (
+        "domain/folding.py",
+        "if book.read(group, groups.Group).firing_in(row.episode) == 0:",
+        "if book.read(group, groups.Group).firing_in(row.episode) <= 1:",
+    ),
+    "a repeat reopens what a person resolved": (
+        "domain/folding.py",
+        "    if row and row.status is AlertStatus.FIRING:",
+        "    if row and row.status is AlertStatus.FIRING and not fires:",
+    ),
+    "a new alert joins a resolved incident": (
+        "domain/folding.py",
+        "group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open",
+        "group.is_open and group.incident",
+    ),
+    "group_wait is forgotten": (
+        "domain/folding.py",
+        "timedelta(seconds=routed.group_wait)",
+        "timedelta(seconds=0)",
+    ),
+    "an acknowledgement leaves queued pages": (
+        "domain/stepping.py",
+        "        if not pending.claimed and book.read(pending.id, pages.Page).is_pending:",
+        "        if False:",
+    ),
+    "an acknowledgement does not stop the escalation": (
+        "domain/escalations.py",
+        "    return (Stopped(reason),) if escalation.is_running else ()",
+        "    return ()",
+    ),
+    "the last step is left out": (
+        "domain/escalations.py",
+        "escalation.step >= len(escalation.policy.steps)",
+        "escalation.step + 1 >= len(escalation.policy.steps)",
+    ),
+    "a policy goes round once more": (
+        "domain/escalations.py",
+        "self.loop > self.policy.loops",
+        "self.loop > self.policy.loops + 1",
+    ),
+    "a retry pages after the acknowledgement": (
+        "domain/delivering.py",
+        "if stopped := book.read(escalation, Escalation).stopped:",
+        "if stopped := None:",
+    ),
+    "an unknown page is never sent again": (
+        "domain/delivering.py",
+        "return Settled(PageStatus.QUEUED, attempt.retry_at, possible_repeat=True)",
+        "return Settled(PageStatus.UNKNOWN)",
+    ),
+    "the decision's time runs backwards": (
+        "domain/book.py",
+        "        now = max([at, *times])",
+        "        now = at",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code to make mistakes in."""
+    copy = tmp_path_factory.mktemp("mutants")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
+
+
+@pytest.mark.timeout(600)
+def test_every_mistake_is_noticed(tree: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        survived = [
+            name for name, dies in zip(MUTANTS, pool.map(lambda n: dead(tree, n), MUTANTS), strict=True) if not dies
+        ]
+    assert survived == []
+
+
+def test_the_stories_pass_without_a_mistake(tree: Path) -> None:
+    assert run(tree) == 0
+
+
+def dead(tree: Path, name: str) -> bool:
+    """Whether the stories fail with this mistake made."""
+    file, right, wrong = MUTANTS[name]
+    copy = tree.parent / f"{tree.name}-{list(MUTANTS).index(name)}"
+    shutil.copytree(tree, copy)
+    source = (copy / file).read_text(encoding="utf-8")
+    assert source.count(right) == 1, f"{name}: the line to change is not in {file} any more"
+    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
+    code = run(copy)
+    assert code in (0, 1), f"{name}: pytest ended with {code}"
+    return code == 1
+
+
+def run(tree: Path) -> int:
+    """The exit code of the stories in memory, in this tree: 0 passed, 1 failed."""
+    options = ["-q", "-x", "-k", "not real", "-p", "no:cacheprovider", "--hypothesis-profile=mutant"]
+    command = [sys.executable, "-m", "pytest", *options, *STORIES]
+    return subprocess.run(command, cwd=tree, capture_output=True, timeout=200, check=False).returncode
