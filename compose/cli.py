@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-from compose import people
+from compose import acting, configuring, people
 from compose.prepare import hashed
 from schemas.settings import BadSettings, Settings, load_settings
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Tocsin: alerts become incidents, people are paged, and every decision can be proved."""
 
 
-for command in (people.list_incidents, people.show, people.ack, people.resolve, people.apply, people.status):
+for command in (people.list_incidents, people.show, *acting.COMMANDS, *configuring.COMMANDS, people.status):
     main.add_command(command)
 
 
@@ -51,8 +51,8 @@ _role("projector", "Run the projector and the relay: read models and public topi
 
 
 @main.command("mailbox")
-@click.option("--maildir", required=True, type=click.Path())
-@click.option("--port", required=True, type=int)
+@click.option("--maildir", required=True, type=click.Path(), help="The directory that mail is put into.")
+@click.option("--port", required=True, type=int, help="The TCP port to listen on.")
 def mailbox(maildir: str, port: int) -> None:
     """Run the local mailbox, where mail of the demo goes."""
     serve: Callable[[list[str]], int] = import_module("streams.channels.mailbox").main
@@ -80,7 +80,9 @@ def demo() -> None:
 
 
 @main.command("token")
-@click.option("--kind", type=click.Choice(["webhook", "key"]), default="webhook", show_default=True)
+@click.option(
+    "--kind", type=click.Choice(["webhook", "key"]), default="webhook", show_default=True, help="What it is for."
+)
 def token(kind: str) -> None:
     """Print a new webhook token or API key, and the hash of it that the configuration keeps."""
     fresh = {"webhook": "wh_", "key": "tk_"}[kind] + secrets.token_urlsafe(32)

@@ -1,17 +1,32 @@
 """Talking to a gateway over HTTP, for the command line and the demo: typed answers, problems as one exception."""
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 from pydantic import BaseModel
 
 from compose.datadir import read_running
-from schemas.api import ApplyAnswer, CommandAnswer, IncidentList, IncidentView, PageView, ReceiptAnswer, Timeline
+from schemas.api import (
+    ApplyAnswer,
+    CommandAnswer,
+    ConfigHistory,
+    IncidentList,
+    IncidentView,
+    PageView,
+    ReceiptAnswer,
+    Timeline,
+)
+from schemas.status import Status
 
+ATTEMPTS = 3
+"""Of a command whose answer did not come, or was "not now"."""
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 M = TypeVar("M", bound=BaseModel)
 
@@ -92,20 +107,51 @@ class Client:
             PageView.model_validate(page) for page in self._ask("GET", f"/api/v1/incidents/{ref}/pages").json()
         )
 
-    def act(self, ref: str, verb: str) -> CommandAnswer:
-        """ack, unack, start, resolve or reopen an incident."""
-        return CommandAnswer.model_validate_json(self._ask("POST", f"/api/v1/incidents/{ref}/{verb}").content)
+    def act(self, ref: str, verb: str, body: Mapping[str, Any] | None = None) -> CommandAnswer:
+        """Ask a command of an incident: `ack`, `assign` with its users, ..."""
+        return self._command(f"/api/v1/incidents/{ref}/{verb}", body)
 
-    def apply(self, documents: Mapping[str, str], dry_run: bool) -> ApplyAnswer:
-        """Make the configuration what these YAML documents say."""
-        body = {"documents": dict(documents), "dry_run": dry_run}
+    def create(self, body: Mapping[str, Any]) -> CommandAnswer:
+        """Open an incident that no alert reports."""
+        return self._command("/api/v1/incidents", body)
+
+    def _command(self, path: str, body: Mapping[str, Any] | None) -> CommandAnswer:
+        """Ask again when nobody knows whether it was done: under one idempotency key it is done once."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = self._ask("POST", path, json=body, headers=headers)
+                return CommandAnswer.model_validate_json(answer.content)
+            except Refusal as refusal:
+                if attempt == ATTEMPTS or refusal.status not in (0, 503):
+                    raise
+                time.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    def apply(
+        self, documents: Mapping[str, str], dry_run: bool, prune: bool = False, revision: int | None = None
+    ) -> ApplyAnswer:
+        """Make the configuration what these YAML documents say; with `revision`, only if it is still at that."""
+        body = {"documents": dict(documents), "dry_run": dry_run, "prune": prune, "revision": revision}
         return ApplyAnswer.model_validate_json(self._ask("POST", "/api/v1/config/apply", json=body).content)
+
+    def config(self) -> str:
+        """The whole configuration as YAML."""
+        return self._ask("GET", "/api/v1/config").text
+
+    def config_history(self, kind: str | None, name: str | None, limit: int) -> ConfigHistory:
+        """Who changed what, newest first; of one object if it is named."""
+        return self._get(ConfigHistory, "/api/v1/config/history", {"kind": kind, "id": name, "limit": limit})
 
     def fire(self, source: str, token: str, body: Mapping[str, Any]) -> ReceiptAnswer:
         """Post a webhook as a monitoring system would."""
         headers = {"Authorization": f"Bearer {token}"}
         answer = self._ask("POST", f"/api/v1/webhooks/{source}", json=body, headers=headers)
         return ReceiptAnswer.model_validate_json(answer.content)
+
+    def status(self) -> Status:
+        """How every role is."""
+        return self._get(Status, "/api/v1/status", {})
 
     def ready(self) -> httpx.Response:
         """The answer of /readyz, whatever its status."""

@@ -9,8 +9,8 @@ from compose.client import Access, Client, Refusal
 from compose.datadir import Running
 from schemas.api import DependencyHealth, Health
 
-SPEAKS_OF = {"read_model": "projector"}
-"""Dependencies of the gateway that are another role's work."""
+SPEAKS_OF = {"relay": "projector", "sealer": "projector", "configuration": "gateway", "clock": "gateway"}
+"""What the gateway speaks of -> the process whose work it is, where they are not called the same."""
 ROLES = ("gateway", "worker", "pager", "projector", "kafka", "postgres")
 
 
@@ -38,5 +38,5 @@ def _role(role: str, running: Running, told: tuple[DependencyHealth, ...]) -> He
     process = DependencyHealth(
         name="process", ok=alive, detail="not ours" if given else (f"pid {pid}" if alive else "is not running")
     )
-    about = tuple(item for item in told if role in (SPEAKS_OF.get(item.name, item.name), "gateway"))
+    about = tuple(item for item in told if SPEAKS_OF.get(item.name, item.name) == role)
     return Health(role=role, ok=alive and all(item.ok for item in about), dependencies=(process, *about))

@@ -1,11 +1,10 @@
-"""The commands that people use: list, show, ack, resolve, apply, status. Tables for eyes, --json for programs."""
+"""The commands by which people see how things are: list, show, status. Tables for eyes, --json for programs."""
 
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -17,13 +16,14 @@ from compose.client import Client, Refusal, find_access
 from compose.datadir import read_running
 from compose.health import health
 from compose.processes import StartError
+from projections.sentences import plain
 from schemas.api import IncidentView, Timeline
-from schemas.config_errors import ConfigErrors
-from schemas.settings import BadSettings, load_settings
-from streams.store.base import StoreError
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 STATUS_COLOURS = {"triggered": "bold red", "acknowledged": "yellow", "in_progress": "yellow", "resolved": "green"}
+
+LONGEST_WORDS = 500
+"""Characters of a comment that a timeline shows."""
 
 Command = Callable[..., None]
 
@@ -41,6 +41,7 @@ def gateway_options(command: Command) -> Command:
             default=".tocsin",
             show_default=True,
             type=click.Path(path_type=Path),
+            help="Of the gateway that runs on this machine.",
         ),
     ):
         command = option(command)
@@ -62,10 +63,10 @@ def client(url: str | None, key: str | None, data_dir: Path, role: str) -> Itera
 @click.command("list")
 @click.option("--status", multiple=True, help="triggered, acknowledged, in_progress, resolved; may be repeated.")
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
-@click.option("--team")
-@click.option("--service")
-@click.option("--limit", default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--team", help="Of this team only.")
+@click.option("--service", help="Of this service only.")
+@click.option("--limit", default=50, show_default=True, help="At most so many, 200 at the most.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def list_incidents(
     status: tuple[str, ...],
@@ -105,7 +106,7 @@ def list_incidents(
 
 @click.command("show")
 @click.argument("incident")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def show(incident: str, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
     """Show an incident and everything that happened to it."""
@@ -128,72 +129,22 @@ def print_timeline(console: Console, timeline: Timeline) -> None:
     )
     table = Table("when (UTC)", "", "who", box=None, pad_edge=False)
     for entry in timeline.entries:
-        table.add_row(f"{entry.at:%H:%M:%S}", escape(entry.text), f"[dim]{escape(entry.actor)}[/]")
+        said = f"{entry.text}: {plain(entry.words, LONGEST_WORDS)}" if entry.words else entry.text
+        table.add_row(f"{entry.at:%H:%M:%S}", escape(said), f"[dim]{escape(entry.actor)}[/]")
     console.print(table)
 
 
-def _acting(verb: str, doc: str) -> click.Command:
-    @click.command(verb, help=doc)
-    @click.argument("incidents", nargs=-1, required=True)
-    @gateway_options
-    def act(incidents: tuple[str, ...], url: str | None, key: str | None, data_dir: Path) -> None:
-        with client(url, key, data_dir, "responder") as gateway:
-            for incident in incidents:
-                answer = gateway.act(incident, verb)
-                click.echo(f"{answer.name} is {answer.status}{'' if answer.changed else ' already'}.")
-
-    return act
-
-
-ack = _acting("ack", "Acknowledge incidents: nobody else is paged about them.")
-resolve = _acting("resolve", "Resolve incidents: they are over.")
-
-
-@click.command("apply")
-@click.option("-f", "--file", "paths", multiple=True, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--dry-run", is_flag=True, help="Show what would change.")
-@click.option("--direct", is_flag=True, help="Write to the database of the settings: for the first API key.")
-@gateway_options
-def apply(
-    paths: tuple[Path, ...], dry_run: bool, direct: bool, url: str | None, key: str | None, data_dir: Path
-) -> None:
-    """Make the configuration what these files or directories say; what they do not name stays."""
-    if direct:
-        changes, revision = _apply_directly(paths, dry_run)
-    else:
-        with client(url, key, data_dir, "admin") as gateway:
-            answer = gateway.apply(_documents(paths), dry_run)
-        changes = tuple((change.kind, change.id, change.change) for change in answer.changes)
-        revision = answer.revision
-    for kind, name, change in changes:
-        click.echo(f"{change:7} {kind}/{name}")
-    click.echo(f"{len(changes)} objects {'would change' if dry_run else 'changed'}; revision {revision}.")
-
-
-def _documents(paths: tuple[Path, ...]) -> dict[str, str]:
-    files = sorted(file for path in paths for file in (path.glob("*.y*ml") if path.is_dir() else (path,)))
-    try:
-        return {str(file): file.read_text(encoding="utf-8") for file in files}
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"A file cannot be read as UTF-8 text: {error}.") from None
-
-
-def _apply_directly(paths: tuple[Path, ...], dry_run: bool) -> tuple[tuple[tuple[str, str, str], ...], int]:
-    prepare = import_module("compose.prepare")
-    try:
-        applied = prepare.apply_files(load_settings(), paths, dry_run)
-    except (BadSettings, ConfigErrors, StoreError, prepare.NotConfigured) as error:
-        raise click.ClickException(str(error)) from None
-    return applied.changes, applied.revision
-
-
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True)
-@click.option(
-    "--data-dir", envvar="TOCSIN_DATA_DIR", default=".tocsin", show_default=True, type=click.Path(path_type=Path)
-)
-def status(as_json: bool, data_dir: Path) -> None:
-    """Say how each role is; exits 1 when one is not well."""
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@gateway_options
+def status(as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
+    """Say how each role is, what stands still and what to do; exits 1 when one is not well.
+
+    With --url it asks that gateway; otherwise it also looks for the processes of the data directory.
+    """
+    if url:
+        _remote_status(as_json, url, key, data_dir)
+        return
     try:
         running = read_running(data_dir)
     except StartError as error:
@@ -207,9 +158,28 @@ def status(as_json: bool, data_dir: Path) -> None:
         table = Table("role", "", "", box=None, pad_edge=False)
         for role in report:
             words = "; ".join(f"{d.name}: {d.detail}" if d.detail else d.name for d in role.dependencies)
-            table.add_row(role.role, "[green]ok[/]" if role.ok else "[bold red]not ok[/]", escape(words))
+            table.add_row(role.role, _well(role.ok), escape(words))
         _console().print(table)
     sys.exit(0 if all(role.ok for role in report) else 1)
+
+
+def _remote_status(as_json: bool, url: str, key: str | None, data_dir: Path) -> None:
+    """Every role as the gateway at `url` sees it."""
+    with client(url, key, data_dir, "viewer") as gateway:
+        told = gateway.status()
+    if as_json:
+        click.echo(told.model_dump_json(indent=2))
+    else:
+        table = Table("role", "", "since", "", box=None, pad_edge=False)
+        for role in told.roles:
+            words = ". ".join(filter(None, (role.detail, role.remedy)))
+            table.add_row(role.role, _well(role.ok), ago(role.since) if role.since else "", escape(words))
+        _console().print(table)
+    sys.exit(0 if told.ok else 1)
+
+
+def _well(ok: bool) -> str:
+    return "[green]ok[/]" if ok else "[bold red]not ok[/]"
 
 
 def ago(moment: datetime) -> str:

@@ -1,20 +1,31 @@
-"""The reference pages that follow from the code: settings, events, commands. `python -m compose.reference` writes them.
+"""The reference that follows from the code: settings, events, commands, problems, topics. `python -m compose.reference`
+writes it.
 
 What a page says is what the code says: descriptions of settings, docstrings and golden samples of events, help of
-commands. `tests/unit/test_reference.py` fails when a committed page is not what this writes.
+commands, kinds of problems and the routes that answer them, the shapes of what is on the topics.
+`tests/unit/test_reference.py` fails when a committed file is not what this writes.
 """
 
 import inspect
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from compose.cli import main as tocsin
 from domain.events import KINDS
+from gateway.app import add_routes
+from gateway.bodies import BODY_TIMEOUT
+from gateway.openapi import Api
+from gateway.protocol import ARRIVAL, HEAD_LIMIT
+from schemas import asyncapi
 from schemas.config_models import config_schema_text
+from schemas.problems import KINDS as PROBLEMS
 from schemas.settings import PREFIX, Settings
 from schemas.topics import PUBLIC
 
@@ -37,7 +48,9 @@ the hash of the event before it in its stream ("" for the first). The same bytes
 public topic; the type, the stream and the hash are in its headers
 ([ADR 0008](../adr/0008-public-topics-carry-the-stored-bytes.md)).
 
-Below, each event's `data` by example. Times are UTC. Sources: `domain/`, `schemas/events.py`, `tests/golden/events/`.
+Below, each event's `data` by example; [schemas/](schemas) has the JSON Schema of every one, and
+[asyncapi.yaml](asyncapi.yaml) describes the topics ([how to consume them](../how-to/consume-events.md)). Times are UTC.
+Sources: `domain/`, `schemas/events.py`, `tests/golden/events/`.
 
 `decision`, the same in every event (`domain/decision.py`):
 """
@@ -47,13 +60,50 @@ COMMANDS = """\
 directory, or the one named. They end with code 0 when done, 1 when refused (the reason is on standard error), 2 when
 the command line is wrong.
 
-Source: `compose/cli.py`, `compose/people.py`."""
+Sources: `compose/cli.py`, `compose/people.py`, `compose/acting.py`, `compose/configuring.py`."""
 
 
-def pages() -> Mapping[str, str]:
-    """Every page by file name."""
-    made = {"settings.md": settings_page(), "events.md": events_page(), "cli.md": cli_page()}
-    return {name: "\n".join((WRITTEN, "", *lines)).rstrip() + "\n" for name, lines in made.items()}
+PROBLEM_DOCUMENTS = """\
+Every refusal is a problem document (RFC 9457, `application/problem+json`). `type` is `/problems/<name>` and stable for
+programs; `detail` says what is wrong this time, `field` which part of the request, `remedy` what to do; `request_id` is
+in the log and in the header `X-Request-Id`. Retry what has a Retry-After; anything else fails again unchanged.
+
+Sources: `schemas/problems.py`, `gateway/refusals.py`, `schemas/sources/parsed.py` (the limits of a webhook)."""
+
+BEFORE_ROUTES = f"""\
+- `bad_http`, and `head_too_large` beyond {HEAD_LIMIT // 1024} KiB of request line and headers, come before any route and
+  close the connection. There is no `request_id` then.
+- A request that is not there whole within {ARRIVAL:g} s gets no answer, its connection is closed. A body that is not
+  there within {BODY_TIMEOUT:g} s is answered with `unavailable`: senders try again.
+- A body comes with a Content-Length or in chunks. It is never unpacked: with a Content-Encoding it is
+  `unsupported_media_type`. One that is too large closes the connection.
+- Of a header that comes twice, the first counts. HEAD, OPTIONS and whatever a path does not list are
+  `method_not_allowed`, methods that HTTP does not know are `bad_http`."""
+
+
+def files() -> Mapping[str, str]:
+    """Everything that is written to docs/reference, by path there."""
+    made = {
+        "settings.md": settings_page(),
+        "events.md": events_page(),
+        "cli.md": cli_page(),
+        "problems.md": problems_page(),
+    }
+    return {
+        **{name: "\n".join((WRITTEN, "", *lines)).rstrip() + "\n" for name, lines in made.items()},
+        "asyncapi.yaml": f"# {WRITTEN[5:-4]}\n" + yaml.dump(asyncapi.document(), Dumper=_Plain, **YAML),
+        **{f"schemas/{name}.json": _pretty(schema) + "\n" for name, schema in asyncapi.schemas().items()},
+    }
+
+
+YAML: Mapping[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 110}
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: what is said twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def settings_page() -> Iterator[str]:
@@ -96,7 +146,7 @@ def _golden(event_type: str) -> dict[str, Any]:
 def cli_page() -> Iterator[str]:
     """An entry per command."""
     yield from ("# Commands", "", COMMANDS)
-    for name, command in tocsin.commands.items():
+    for name, command in _commands(tocsin):
         context = click.Context(command, info_name=name)
         usage = " ".join(command.collect_usage_pieces(context))
         yield from ("", f"## tocsin {name}", "", command.help or "", "", f"    tocsin {name} {usage}")
@@ -104,6 +154,15 @@ def cli_page() -> Iterator[str]:
         if options:
             yield from ("", "| option | default | variable | |", "|---|---|---|---|")
             yield from map(_option, options)
+
+
+def _commands(group: click.Group, within: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{within}{name} ")
+        else:
+            yield within + name, command
 
 
 def _option(option: click.Option) -> str:
@@ -116,6 +175,29 @@ def _option(option: click.Option) -> str:
     return _row(words + taken, default, variable, option.help or choices)
 
 
+def problems_page() -> Iterator[str]:
+    """A row per kind of problem, and a row per route."""
+    yield from ("# Problems", "", PROBLEM_DOCUMENTS, "", "| name | status | | what to do | Retry-After |")
+    yield "|---|---|---|---|---|"
+    for kind in PROBLEMS.values():
+        after = f"{kind.retry_after} s" if kind.retry_after and kind.status == 503 else ""
+        yield _row(f"`{kind.name}`", str(kind.status), kind.title, kind.remedy, after)
+    yield from ("", "## Before a route is asked", "", BEFORE_ROUTES)
+    yield from ("", "## Which route answers what", "", "| route | answers | refuses |", "|---|---|---|")
+    described = Api(lifespan=lambda _: nullcontext())
+    add_routes(described)
+    for path, methods in described.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield _row(f"`{method.upper()} {path}`", *_answers(operation["responses"]))
+
+
+def _answers(responses: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """The statuses of a route that are answers, and the names of its problems."""
+    names = [re.findall(r"`(\w+)`", responses[status]["description"]) for status in sorted(responses)]
+    fine = [status for status, named in zip(sorted(responses), names, strict=True) if not named]
+    return ", ".join(fine), ", ".join(f"`{name}`" for named in names for name in named)
+
+
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
@@ -125,15 +207,28 @@ def _doc(thing: type) -> str:
 
 
 def _json(value: object) -> Iterable[str]:
-    return ("```json", json.dumps(value, indent=2, ensure_ascii=False), "```")
+    return ("```json", _pretty(value), "```")
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def written() -> set[str]:
+    """The files there are in docs/reference, by path there."""
+    return {file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*") if file.is_file()}
 
 
 def main() -> None:
-    """Write every page, and the JSON Schema of configuration files."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
+    """Write every file, remove what is left of others, and write the JSON Schema of configuration files."""
+    made = files()
+    for name in sorted(written() - set(made)):
+        (FOLDER / name).unlink()
+        print(f"docs/reference/{name} removed")
+    (FOLDER / "schemas").mkdir(parents=True, exist_ok=True)
+    for name, text in made.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-        print(f"docs/reference/{name}")
+    print(f"docs/reference: {len(made)} files")
     SCHEMA.write_text(config_schema_text(), encoding="utf-8")
     print(SCHEMA.relative_to(ROOT))
 

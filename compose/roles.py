@@ -18,6 +18,7 @@ import uvloop
 
 from compose.logs import configure_logs
 from schemas.settings import Settings
+from schemas.topics import alerts_topic
 from streams.channels.base import Channel, Secret
 from streams.channels.registry import open_channels
 from streams.channels.smtp import SmtpSettings
@@ -96,7 +97,7 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     reach = channels(settings, clock)
     try:
         stale_after = timedelta(seconds=settings.stale_after)
-        await Pager(store, settings.org, clock, reach, stale_after).run(stopping)
+        await Pager(store, settings.org, clock, reach, stale_after, settings.pages_per_minute).run(stopping)
     finally:
         for channel in reach.values():
             await channel.close()
@@ -106,26 +107,40 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
 async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
     """Webhooks, commands, queries and readiness over HTTP."""
     from gateway.app import Parts, build
+    from gateway.durable import DurableIntake
     from gateway.intake import KafkaIntake
+    from gateway.offsets import EndOffsets
     from gateway.server import serve
+    from projections.lag import Lags
     from projections.queries import Queries
+    from streams.store.outages import Outages
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     store = open_store(settings)
     queries = Queries(_dsn(settings), settings.postgres_pool_size)
+    lags = Lags(_dsn(settings), settings.kafka_cluster, alerts_topic(settings))
+    clock = clock_from(settings.clock_file)
+    reach = channels(settings, clock)
     parts = Parts(
         settings=settings,
         store=store,
         queries=queries,
-        intake=KafkaIntake(settings),
-        clock=clock_from(settings.clock_file),
+        intake=DurableIntake(KafkaIntake(settings), store, settings),
+        clock=clock,
         ids=lambda: str(uuid4()),
         salt=lambda: secrets.token_bytes(16),
+        lags=lags,
+        ends=EndOffsets(settings),
         database_clock=store.now,
+        outages=Outages(_dsn(settings)),
+        channels=reach,
     )
     try:
         await serve(build(parts), settings.gateway_host, settings.gateway_port, stopping, _listening)
     finally:
+        for channel in reach.values():
+            await channel.close()
+        lags.close()
         queries.close()
         store.close()
 
@@ -137,24 +152,46 @@ def _listening(port: int) -> None:
 async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     """Read models and public topics, as two tasks that do not wait for each other."""
     from projections.runner import Projector
+    from streams.pruning import Pruner
     from streams.relay import Relay
+    from streams.store.progress import Progress
+    from streams.store.pruning import Pruning
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     stores = open_store(settings), open_store(settings)
     projecting = Projector(stores[0], _dsn(settings))
-    relaying = Relay(settings, stores[1], Leadership(_dsn(settings), Seat.RELAY))
+    progress = Progress(_dsn(settings), "relay")
+    relaying = Relay(settings, stores[1], Leadership(_dsn(settings), Seat.RELAY), progress.tell)
+    pruning = Pruning(_dsn(settings), timedelta(days=settings.retention_days))
+    seat = Leadership(_dsn(settings), Seat.PRUNER)
+    pruner = Pruner(pruning, seat, clock_from(settings.clock_file), expiring(settings))
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(projecting.run(stopping))
             tasks.create_task(relaying.run(stopping))
+            tasks.create_task(pruner.run(stopping))
     finally:
+        progress.close()
         for store in stores:
             store.close()
 
 
+def expiring(settings: Settings) -> Callable[[int], int]:
+    """Blanks texts of alerts that are older than the settings allow, up to a limit; returns how many."""
+    from streams.store.expiring import expire
+
+    days, dsn, clock = settings.text_retention_days, _dsn(settings), clock_from(settings.clock_file)
+    if days is None:
+        return lambda limit: 0
+    kept = timedelta(days=days)
+    return lambda limit: expire(dsn, settings.org, clock() - kept, limit, str(uuid4()), clock())
+
+
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:
-    """Folds the alerts topic into decisions."""
+    """Folds the alerts topic into decisions, and the inbox: that needs no broker, and Faust cannot start without one."""
+    from streams.brokers import until_reached
     from streams.fold import Fold
+    from streams.inbox import Forwarder, InboxReader
     from streams.worker import Worker
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
@@ -167,6 +204,10 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
         catch_up_hold=timedelta(seconds=settings.catch_up_hold),
     )
     try:
-        await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(InboxReader(store, fold).run(stopping))
+            tasks.create_task(Forwarder(settings, store).run(stopping))
+            if await until_reached(settings, stopping):
+                await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
     finally:
         store.close()

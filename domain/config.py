@@ -91,18 +91,42 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """Where a generic integration's bodies have the fields of an alert: dotted paths; None: under the common names.
+
+    `status_values` and `severity_values` are pairs of a word that is sent and what it means here, sorted.
+    """
+
+    fingerprint: str | None = None
+    status: str | None = None
+    severity: str | None = None
+    title: str | None = None
+    service: str | None = None
+    summary: str | None = None
+    time: str | None = None
+    labels: str | None = None
+    status_values: tuple[tuple[str, str], ...] = ()
+    severity_values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """A monitoring system that may post alerts.
 
     `source` names the format it speaks (`alertmanager`), `token_hashes` the sha256 (hex) of each bearer token it
-    may present (None in a file: those it has stay), `shards` over how many partitions its alerts spread.
+    may present (None in a file: those it has stay), `shards` over how many partitions its alerts spread. `team` is
+    told of what of it cannot be decided. `max_alerts` and `max_body_bytes` limit one webhook, below what all may send.
     """
 
     id: str
     source: str
     token_hashes: tuple[str, ...] | None = None
     shards: int = 1
+    mapping: FieldMapping | None = None
     kind: Literal["integration"] = "integration"
+    team: str | None = None
+    max_alerts: int | None = None
+    max_body_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,9 @@ class Refused(Exception):
         code: the problem type, e.g. `incident_resolved`.
         detail: one sentence that says what stands in the way.
         remedy: one sentence that says what to do instead.
+        field: which part of what was asked is wrong, if one is.
     """
 
-    def __init__(self, code: str, detail: str, remedy: str) -> None:
+    def __init__(self, code: str, detail: str, remedy: str, field: str | None = None) -> None:
         super().__init__(detail)
-        self.code, self.detail, self.remedy = code, detail, remedy
+        self.code, self.detail, self.remedy, self.field = code, detail, remedy, field

@@ -24,7 +24,8 @@ class IncidentStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Opened:
     """An incident begins. `opened_at` is when we opened it, `started_at` when the trouble began by the source's word
-    (their difference is the time to detect).
+    (their difference is the time to detect). A person's own words for a title are in the payload `words`, where they
+    can be erased; `title` then says nothing of them (ADR 10).
     """
 
     type: ClassVar[str] = "incident.opened.v1"
@@ -38,6 +39,7 @@ class Opened:
     opened_at: datetime
     group: str | None = None
     episode: int = 0
+    words: PayloadRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,13 @@ class Raise:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSeverity:
+    """It is as severe as this, more or less than it was thought to be."""
+
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
     """Give it to these users."""
 
@@ -185,7 +194,7 @@ class Comment:
     text: PayloadRef
 
 
-IncidentCommand = Acknowledge | Unacknowledge | Start | Resolve | Reopen | Raise | Assign | Comment
+IncidentCommand = Acknowledge | Unacknowledge | Start | Resolve | Reopen | Raise | SetSeverity | Assign | Comment
 
 
 def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent, ...]:
@@ -226,6 +235,8 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
         case Raise(severity=severity, alert=alert), _:
             raised = severity.worse_than(incident.severity)
             return (SeverityChanged(incident.severity, severity, alert),) if raised else ()
+        case SetSeverity(severity=severity), _:
+            return () if severity is incident.severity else (SeverityChanged(incident.severity, severity),)
         case Assign(users=users), _:
             return () if users == incident.assignees else (Assigned(users),)
         case _:

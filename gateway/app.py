@@ -1,21 +1,36 @@
 """The gateway as one ASGI application, put together from the parts it is given."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from gateway import administration, incidents, openapi, operations, refusals, webhooks
+from gateway import (
+    acting,
+    administration,
+    config_history,
+    elastic,
+    incidents,
+    objects,
+    openapi,
+    operations,
+    reads,
+    receipts,
+    refusals,
+    webhooks,
+)
 from gateway.auth import refuse_unguarded
 from gateway.configured import Configured
+from gateway.owned import owned
 from gateway.parts import Parts
 from gateway.readiness import Readiness
 from gateway.requests import Requests
+from gateway.standing import Standing
 from gateway.state import Gateway
+from gateway.watchdog import Watchdog
 
-__all__ = ["Parts", "build"]
+__all__ = ["Parts", "add_routes", "build"]
 
 
 def build(parts: Parts) -> FastAPI:
@@ -23,23 +38,42 @@ def build(parts: Parts) -> FastAPI:
 
     Raises RuntimeError when a route is neither public nor guarded.
     """
-    gateway = Gateway(parts, Configured(parts.store.config), Readiness.of(parts))
+    configured, standing = Configured(parts.store.config), Standing(parts)
+    gateway = Gateway(parts, configured, Readiness.of(parts, configured, standing), standing)
+    works = {"configuration": configured.keep, "ends": parts.ends.keep, "standing": standing.watch}
+    works["watchdog"] = Watchdog(parts, configured, standing).watch
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(gateway.configured.keep(), name="configuration")
         await parts.intake.start()
         try:
-            yield
+            async with owned(works):
+                yield
         finally:
-            keeping.cancel()
             await parts.intake.close()
 
     app = openapi.Api(lifespan=lifespan)
     app.state.gateway = gateway
-    for module in (webhooks, incidents, administration, operations, openapi):
-        app.include_router(module.router())
-    refuse_unguarded(iter_route_contexts(app.routes))
+    add_routes(app)
     app.add_middleware(Requests, ids=parts.ids)
     refusals.install(app)
     return app
+
+
+def add_routes(app: FastAPI) -> None:
+    """Every route, for a gateway or for a description of one. Raises RuntimeError, see `build`."""
+    for module in (
+        webhooks,
+        elastic,
+        receipts,
+        incidents,
+        reads,
+        acting,
+        administration,
+        config_history,
+        objects,
+        operations,
+        openapi,
+    ):
+        app.include_router(module.router())
+    refuse_unguarded(iter_route_contexts(app.routes))

@@ -16,9 +16,18 @@ async def read_json_body(request: Request, limit: int) -> bytes:
     Parameters:
         limit: the most bytes taken; the reading stops there, whatever Content-Length says.
 
-    Raises Refusal: 415 another media type, 413 too large, 400 too slow.
+    Raises Refusal: 415 another media type or compressed, 413 too large, 503 too slow.
     """
     _require_json(request)
+    return await read_body(request, limit)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a request, whatever it is.
+
+    Raises Refusal: 415 compressed, 413 larger than `limit` bytes, 503 too slow (senders try that again).
+    """
+    _require_plain(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
         raise _too_large(limit)
@@ -30,7 +39,7 @@ async def read_json_body(request: Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise _too_large(limit)
     except TimeoutError:
-        raise Refusal("bad_json", f"The body did not arrive within {BODY_TIMEOUT:g} s.") from None
+        raise Refusal("unavailable", f"The body did not arrive within {BODY_TIMEOUT:g} s.") from None
     return bytes(body)
 
 
@@ -38,6 +47,18 @@ def _require_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise Refusal("unsupported_media_type", "The Content-Type is not application/json.", field="Content-Type")
+
+
+def _require_plain(request: Request) -> None:
+    """No compression: what a few bytes become is not known before they are unpacked, and no sender of ours does it."""
+    encodings = {word.strip().lower() for word in request.headers.get("content-encoding", "").split(",")}
+    if encodings - {"", "identity"}:
+        raise Refusal(
+            "unsupported_media_type",
+            "The body is compressed, or otherwise encoded.",
+            field="Content-Encoding",
+            remedy="Send it as it is, without Content-Encoding.",
+        )
 
 
 def _too_large(limit: int) -> Refusal:

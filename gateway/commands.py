@@ -4,19 +4,22 @@ Needs Postgres and nothing else: people can acknowledge while Kafka is down.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from domain import commands
+from domain import commands, incidents
+from domain.book import Book
 from domain.commands import PersonCommand
-from domain.decision import Actor, Cause
-from domain.ids import stream_uuid
-from domain.incidents import Incident
+from domain.config import Config
+from domain.decision import Actor, Cause, Refused
+from domain.events import Event
+from domain.ids import derive, stream_uuid
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from schemas.api import CommandAnswer
-from streams.store.base import Save
+from streams.store.base import CommandRecord, Save, Store
 from streams.store.deciding import decide, open_book
 
 log = structlog.get_logger()
@@ -24,49 +27,142 @@ log = structlog.get_logger()
 READ_MODEL_WAIT = 1.0
 """Seconds to wait for the read models, for a number they do not know yet."""
 
+STATUS_CHANGES: Mapping[type[Event], str] = {
+    incidents.Opened: "opened",
+    incidents.Acknowledged: "acknowledged",
+    incidents.Unacknowledged: "given back",
+    incidents.Started: "started",
+    incidents.Resolved: "resolved",
+    incidents.Reopened: "reopened",
+}
+OTHER_CHANGES: Mapping[type[Event], str] = {
+    incidents.SeverityChanged: "its severity changed",
+    incidents.Assigned: "assigned",
+    incidents.Commented: "commented on",
+}
+
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _REF = re.compile(rf"(?:inc-)?[0-9]{{1,15}}|(?:incident-)?(?P<uuid>{_UUID})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """What makes a command that is asked twice be decided once: who asks, under which key, and the request's sha256."""
+
+    api_key: str
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a command comes from: the door (`api`, `cli`, ...) and the request that brought it."""
+    """Where a command comes from: the door (`api`, `cli`, ...) and the request that brought it.
+
+    `once` is its idempotency key; `versions` are those of the incident that it is meant for, None for any.
+    """
 
     door: str
     request_id: str
+    once: Once | None = None
+    versions: frozenset[int] | None = None
 
 
-def execute(parts: Parts, actor: Actor, origin: Origin, ref: str, command: PersonCommand) -> CommandAnswer:
+def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command: PersonCommand) -> CommandAnswer:
     """Decide and save a person's command. Blocks.
 
     Parameters:
         actor: who asks.
         origin: how it came; the request's id becomes causation and correlation of everything decided.
-        ref: INC-7, 7, or the incident's uuid.
+        ref: INC-7, 7, or the incident's uuid; None for one to be created.
 
-    Raises Refusal when there is no such incident, Refused when its status does not allow the command, Conflict
-    when others keep changing it, Unavailable when Postgres does not answer (it may have been saved: asking again
-    finds out, because a command that changes nothing is fine).
+    Raises Refusal when there is no such incident, when it is at another version or when the idempotency key came with
+    another request; Refused when its status does not allow the command; Conflict when others keep changing it;
+    Unavailable when Postgres does not answer. It may have been saved then: the same request under the same idempotency
+    key finds out.
     """
-    stream = _stream(parts, ref)
-    cause = Cause(actor, origin.door, f"command/{parts.ids()}", origin.request_id, origin.request_id)
-    decided: list[tuple[Incident, bool]] = []
+    known = _answered(parts.store, origin.once)
+    if known is not None:
+        return known
+    command_id = parts.ids()
+    stream = f"incident-{derive(parts.settings.org, 'incident', command_id)}" if ref is None else _stream(parts, ref)
+    cause = Cause(actor, origin.door, f"command/{command_id}", origin.request_id, origin.request_id)
+    decided: list[tuple[CommandAnswer, bool]] = []
 
     def attempt() -> Save:
+        known = _answered(parts.store, origin.once)
+        if known is not None:
+            decided.append((known, True))
+            return Save(Book(parts.settings.org, Config(), {}))
         book = open_book(parts.store, parts.settings.org, [stream])
-        if book.streams[stream].version == 0:
-            raise no_incident(ref)
-        after = commands.execute(book, stream, command, cause, parts.clock())
-        decided.append((after, not book.is_empty))
-        return Save(book)
+        book.numbers = iter(parts.store.next_number, None)
+        _check(parts.store, book, stream, ref, origin.versions)
+        answer = _decide(book, stream, command, cause, parts)
+        decided.append((answer, False))
+        return Save(book, command=_record(origin.once, answer, parts))
 
     position = decide(parts.store, attempt)
-    incident, changed = decided[-1]
+    answer, repeated = decided[-1]
     asked = type(command).__name__.lower()
-    log.info("command", asked=asked, incident=incident.name, incident_id=stream, actor=actor.id, changed=changed)
+    log.info("command", asked=asked, incident=answer.name, incident_id=stream, actor=actor.id, changed=answer.changed)
+    return answer if repeated else answer.model_copy(update={"position": position})
+
+
+def _decide(book: Book, stream: str, command: PersonCommand, cause: Cause, parts: Parts) -> CommandAnswer:
+    """The answer to a command, its position still unknown. A refusal says who brought it to that and when."""
+    try:
+        after = commands.execute(book, stream, command, cause, parts.clock())
+    except Refused as refused:
+        if refused.code == "incident_resolved":
+            detail = f"{refused.args[0].rstrip('.')}: {_last(parts.store, stream, STATUS_CHANGES)}."
+            raise Refused(refused.code, detail, refused.remedy) from None
+        raise
     return CommandAnswer(
-        id=stream_uuid(stream), name=incident.name, status=incident.status.value, changed=changed, position=position
+        id=stream_uuid(stream),
+        name=after.name,
+        status=after.status.value,
+        changed=bool(book.entries),
+        version=book.streams[stream].version,
+        position=0,
     )
+
+
+def _check(store: Store, book: Book, stream: str, ref: str | None, versions: frozenset[int] | None) -> None:
+    """Raises Refusal when the incident does not exist, or is not at one of `versions`."""
+    if ref is None:
+        return
+    version = book.streams[stream].version
+    if version == 0:
+        raise no_incident(ref)
+    if versions is not None and version not in versions:
+        said = f"It is at version {version}: {_last(store, stream)}."
+        raise Refusal("precondition_failed", said, field="If-Match")
+
+
+def _last(store: Store, stream: str, kinds: Mapping[type[Event], str] | None = None) -> str:
+    """The last thing that happened to an incident (of `kinds`, if given): what, by whom and when."""
+    told = kinds or {**STATUS_CHANGES, **OTHER_CHANGES}
+    last = next((event for event in reversed(store.history(stream)) if type(event.event) in told), None)
+    if last is None:
+        return "it is as it was opened"
+    actor = last.decision.cause.actor
+    return f"{told[type(last.event)]} by {actor.kind} {actor.id} at {last.decision.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _answered(store: Store, once: Once | None) -> CommandAnswer | None:
+    """What was answered to the same request. Raises Refusal when it was another one."""
+    known = store.answered(once.api_key, once.key) if once else None
+    if known is None or once is None:
+        return None
+    if known.digest != once.digest:
+        detail = "Another method, path or body was sent under this Idempotency-Key before."
+        raise Refusal("idempotency_key_reused", detail, field="Idempotency-Key")
+    return CommandAnswer.model_validate_json(known.answer).model_copy(update={"position": known.position})
+
+
+def _record(once: Once | None, answer: CommandAnswer, parts: Parts) -> CommandRecord | None:
+    if once is None:
+        return None
+    return CommandRecord(once.api_key, once.key, once.digest, answer.model_dump_json().encode(), parts.clock())
 
 
 def well_formed(ref: str) -> bool:

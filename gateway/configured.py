@@ -38,6 +38,11 @@ class Configured:
         self._patient_until = 0.0
         self._changes = 0
 
+    @property
+    def known(self) -> Config | None:
+        """The last configuration that could be read; None before the first."""
+        return self._config
+
     async def keyring(self) -> Keyring:
         """Who is known now. Raises Unavailable when no configuration could ever be read."""
         await self._refresh()

@@ -5,6 +5,7 @@ Source of the producer's settings and of its weaknesses: aiokafka 0.14 (`produce
 """
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from schemas.received import AlertReceived, encode, split
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments, topics
+from streams.brokers import CLOSE_TIMEOUT, close_producer
 
 log = structlog.get_logger()
 
@@ -25,11 +27,13 @@ REQUEST_TIMEOUT_MS = 5_000
 RETRY_MS = 250
 """Between attempts of the producer; each one that fails is three lines in the log."""
 START_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 0.3
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between attempts to connect, doubled each time."""
 HEADROOM = 4_096
 """Bytes that a batch adds to its records, at most."""
+OVERHEAD = 256
+"""Bytes that a record's own head and key take, at most."""
 
 
 class IntakeUnavailable(Exception):
@@ -42,6 +46,10 @@ class ReceiptTooLarge(Exception):
 
 class Intake(Protocol):
     """Takes receipts for good. One instance serves one event loop."""
+
+    @property
+    def acknowledged(self) -> Mapping[int, int]:
+        """Partition of the `alerts` topic -> the highest offset that was acknowledged to this process."""
 
     async def start(self) -> None:
         """Begin to connect; returns at once, whether anything answers or not."""
@@ -69,7 +77,8 @@ class KafkaIntake:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._topic = alerts_topic(settings)
-        self._largest = _largest_record(settings)
+        self._largest = largest_record(settings)
+        self._acknowledged: dict[int, int] = {}
         self._producer: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
@@ -77,11 +86,15 @@ class KafkaIntake:
         self._leaving: set[asyncio.Task[None]] = set()
         self._why = "it was not reached yet"
 
+    @property
+    def acknowledged(self) -> Mapping[int, int]:
+        return self._acknowledged
+
     async def start(self) -> None:
         self._owner = asyncio.create_task(self._own(), name="kafka-intake")
 
     async def put(self, receipt: AlertReceived, shards: int) -> None:
-        records = [(key, encode(part)) for key, part in split(self._settings.org, receipt, shards)]
+        records = encoded(self._settings.org, receipt, shards, self._largest)
         if not records:
             return
         limit = self._settings.produce_timeout
@@ -99,7 +112,7 @@ class KafkaIntake:
         if producer is None:
             raise IntakeUnavailable(f"Kafka is not connected: {self._why}")
         if not await producer.client.force_metadata_update():
-            raise IntakeUnavailable("no broker answers")
+            raise IntakeUnavailable(await self._silence())
         if not producer.client.cluster.partitions_for_topic(self._topic):
             raise IntakeUnavailable(f"there is no topic {self._topic}")
 
@@ -111,6 +124,19 @@ class KafkaIntake:
             self._leave(self._producer)
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=2 * CLOSE_TIMEOUT)
+
+    async def _silence(self) -> str:
+        """Why no broker says anything useful. One that was killed and started again is up before it serves: its
+        controller first waits for the session of the killed one to end (`broker.session.timeout.ms`, 9 s).
+        """
+        host, _, port = (self._settings.kafka_bootstrap or "").partition(",")[0].rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError):
+            return "no broker answers"
+        writer.close()
+        return "a broker is up and does not serve yet; after a crash that may take 10 s"
 
     # -- one record ------------------------------------------------------------------------------------------------
 
@@ -133,9 +159,14 @@ class KafkaIntake:
         return sent
 
     def _watch(self, producer: AIOKafkaProducer, sent: "asyncio.Future[Any]") -> None:
-        error = None if sent.cancelled() else sent.exception()
+        if sent.cancelled():
+            return
+        error = sent.exception()
         if error is not None:
             self._break(producer, error)
+            return
+        partition, offset = sent.result().partition, sent.result().offset
+        self._acknowledged[partition] = max(offset, self._acknowledged.get(partition, -1))
 
     def _break(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         """Use `producer` no more: at once, or the next record would fall into the gap."""
@@ -200,21 +231,9 @@ class KafkaIntake:
 
     def _leave(self, producer: AIOKafkaProducer) -> None:
         """Close a producer beside everything else: it waits for what it still holds."""
-        task = asyncio.create_task(_stop(producer), name="kafka-producer-close")
+        task = asyncio.create_task(close_producer(producer), name="kafka-producer-close")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; one whose broker is away would wait for ever, so after some seconds it is dropped."""
-    try:
-        await asyncio.wait_for(producer.stop(), CLOSE_TIMEOUT)
-    except (TimeoutError, KafkaError) as error:
-        log.warning("kafka producer dropped with records it could not send", because=type(error).__name__)
-        task = producer._sender.sender_task
-        if task is not None:
-            task.cancel()
-        await producer.client.close()
 
 
 def _confirm(sent: "list[asyncio.Future[Any]]") -> None:
@@ -226,7 +245,16 @@ def _confirm(sent: "list[asyncio.Future[Any]]") -> None:
         raise IntakeUnavailable(f"Kafka refused: {type(errors[0]).__name__}") from errors[0]
 
 
-def _largest_record(settings: Settings) -> int:
+def encoded(org: str, receipt: AlertReceived, shards: int, largest: int) -> list[tuple[bytes, bytes]]:
+    """The records of a receipt, as (key, value). Raises ReceiptTooLarge when one has more than `largest` bytes."""
+    records = [(key, encode(part)) for key, part in split(org, receipt, shards)]
+    most = max((len(value) for _, value in records), default=0)
+    if most + OVERHEAD > largest:
+        raise ReceiptTooLarge(f"a record of {most} bytes is larger than the topic takes")
+    return records
+
+
+def largest_record(settings: Settings) -> int:
     """The most bytes of one record, by the topic's own limit."""
     alerts = next(topic for topic in topics(settings) if topic.name == alerts_topic(settings))
     return int(alerts.config["max.message.bytes"]) - HEADROOM

@@ -15,6 +15,7 @@ from gateway.auth import AtLeast, Guard, Presented
 from gateway.refusals import documented
 from gateway.state import Here
 from schemas.api import Health
+from schemas.status import Status
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 """Headers by which a proxy says that somebody else asks."""
@@ -43,11 +44,15 @@ def router() -> APIRouter:
     """Health, readiness and metrics."""
     made = APIRouter(tags=["operations"])
     made.get("/healthz", summary="Is the process alive?")(healthz)
-    unready: dict[int | str, dict[str, Any]] = {
-        503: {"model": Health, "description": "Something that the gateway needs does not work"}
-    }
-    made.get("/readyz", summary="Does everything it needs work?", responses=unready)(readyz)
+    unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Webhooks cannot be taken here"}}
+    made.get("/readyz", summary="Can webhooks be taken, and how is everything else?", responses=unready)(readyz)
     refusals = documented("unauthenticated", "forbidden", "unavailable")
+    made.get(
+        "/api/v1/status",
+        summary="How every role is: what stands still, since when, what to do",
+        responses=refusals,
+        dependencies=[Depends(AtLeast("viewer"))],
+    )(status)
     made.get(
         "/metrics",
         summary="Prometheus metrics",
@@ -64,10 +69,19 @@ async def healthz() -> Health:
 
 
 async def readyz(here: Here, response: Response) -> Health:
-    """Each dependency, asked with a time-out of 1 s; the answer may be a second old. 503 when any does not work."""
+    """Each dependency, asked with a time-out of 1 s or 2 s; the answer may be a second old.
+
+    503 when webhooks cannot be kept or recognised here (see gateway/readiness.py); what else is wrong is named at 200.
+    """
     health = await here.readiness.health()
     response.status_code = 200 if health.ok else 503
     return health
+
+
+async def status(here: Here) -> Status:
+    """Every role as this gateway sees it from outside: what waits for it, and since when it stands still if it does."""
+    await here.standing.look()
+    return here.standing.status()
 
 
 async def metrics(request: Request) -> Response:

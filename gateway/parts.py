@@ -1,14 +1,18 @@
 """What the gateway is made of: real parts chosen by the composition root, or fakes by tests."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.intake import Intake
+from gateway.offsets import EndOffsets
+from projections.lag import LagReader
 from projections.queries import Queries
 from schemas.settings import Settings
+from streams.channels.base import Channel
 from streams.clock import Clock, system_clock
 from streams.store.base import Store
+from streams.store.outages import Outages
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,11 @@ class Parts:
         clock: the application's time, which tests move.
         ids: gives a new unique identifier each time (a uuid as text): of a receipt, a request, a command.
         salt: gives 16 new random bytes each time, for digests of what can be erased.
+        lags: how far every role is; the composition root opens and closes it.
+        ends: the ends of the alerts topic; the app keeps them fresh.
         database_clock: asks Postgres what time it is; blocks; raises Unavailable.
+        outages: which outages people have been told of.
+        channels: by name, for what the watchdog has to say; the composition root opens and closes them.
         wall: the machine's unmoved time, which is compared with the database's.
     """
 
@@ -34,5 +42,9 @@ class Parts:
     clock: Clock
     ids: Callable[[], str]
     salt: Callable[[], bytes]
+    lags: LagReader
+    ends: EndOffsets
     database_clock: Callable[[], datetime]
+    outages: Outages
+    channels: Mapping[str, Channel] = field(default_factory=dict)
     wall: Clock = system_clock

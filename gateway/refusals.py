@@ -82,7 +82,7 @@ async def _refusal(request: Request, error: Refusal) -> Response:
 
 async def _refused(request: Request, error: Refused) -> Response:
     name = cast(ProblemName, error.code) if error.code in KINDS else "conflict"
-    return answer(request, problem(name, error.detail, remedy=error.remedy))
+    return answer(request, problem(name, error.detail, field=error.field, remedy=error.remedy))
 
 
 async def _bad_body(request: Request, error: BadBody) -> Response:

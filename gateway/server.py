@@ -10,6 +10,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.protocol import Protocol
+
 log = structlog.get_logger()
 
 GRACE = 10.0
@@ -58,7 +60,7 @@ async def serve(
         server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -1,6 +1,6 @@
 """What one running app holds beside its parts, and how its routes get at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -8,15 +8,19 @@ from fastapi import Depends, Request
 from gateway.configured import Configured
 from gateway.parts import Parts
 from gateway.readiness import Readiness
+from gateway.recent import Recent
+from gateway.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One gateway: its parts, the configuration it knows, and how it is."""
+    """One gateway: its parts, the configuration it knows, how it is, how the roles are, what it has taken lately."""
 
     parts: Parts
     configured: Configured
     readiness: Readiness
+    standing: Standing
+    recent: Recent = field(default_factory=Recent)
 
 
 async def gateway_of(request: Request) -> Gateway:

@@ -2,5 +2,5 @@
 
 Read in this order: `rows` (what is kept), `sentences` (an event in words), `handlers` (event -> rows), `tables` (rows
 in Postgres), `runner` (the projector that keeps them up with the log), `queries` (what the gateway and the command
-line ask).
+line ask), `rebuild` (the same rows made anew, compared and swapped in). `audit` and `verify` read the log alone.
 """

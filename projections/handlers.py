@@ -11,14 +11,19 @@ from typing import assert_never
 
 from domain import escalations, groups, incidents, pages
 from domain.changes import ObjectPut, ObjectRemoved
+from domain.erasing import PayloadErased
+from domain.escalations import EscalationStatus
 from domain.incidents import IncidentStatus
+from domain.intake import AlertsLost
 from domain.pages import PageStatus
-from projections.rows import AlertRow, EscalationRow, IncidentRow, PageRow, Rows, TimelineRow
+from projections.rows import AlertRow, AttemptRow, EscalationRow, IncidentRow, PageRow, Rows, TimelineRow
 from projections.sentences import First, sentence
 from streams.store.base import Recorded
 
-NOT_TOLD = (groups.EpisodeOpened, ObjectPut, ObjectRemoved)
-"""Events that concern no read model: an episode is its incident, and configuration is read from the store."""
+NOT_TOLD = (groups.EpisodeOpened, ObjectPut, ObjectRemoved, AlertsLost, PayloadErased)
+"""Events that concern no read model: an episode is its incident, configuration is read from the store, and which
+incident alerts belong to that were lost unread nobody knows.
+"""
 
 
 def project(rows: Rows, recorded: Recorded) -> None:
@@ -47,6 +52,7 @@ def _tell(rows: Rows, incident: str, recorded: Recorded, first: First = None) ->
             actor=f"{cause.actor.kind}:{cause.actor.id}",
             origin=cause.origin,
             correlation_id=cause.correlation_id,
+            words=recorded.event.text.ref if isinstance(recorded.event, incidents.Commented) else None,
         )
     )
 
@@ -76,11 +82,14 @@ def _opened(stream: str, event: incidents.Opened) -> IncidentRow:
         started_at=event.started_at,
         opened_at=event.opened_at,
         first_paged_at=None,
+        first_acknowledged_at=None,
+        first_resolved_at=None,
         acknowledged_at=None,
         acknowledged_by=None,
         resolved_at=None,
         resolved_by=None,
         assignees=(),
+        words=event.words.ref if event.words else None,
         version=0,
         position=0,
     )
@@ -99,7 +108,8 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
         case incidents.Started():
             return _taken(replace(row, status=IncidentStatus.IN_PROGRESS), at, by)
         case incidents.Resolved():
-            return replace(row, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=by)
+            first = row.first_resolved_at or at
+            return replace(row, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=by, first_resolved_at=first)
         case incidents.Unacknowledged() | incidents.Reopened():
             return replace(
                 row,
@@ -117,7 +127,10 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
 
 def _taken(row: IncidentRow, at: datetime, by: str) -> IncidentRow:
     """Somebody has it. Who starts to work on an incident that nobody acknowledged has acknowledged it."""
-    return row if row.acknowledged_at else replace(row, acknowledged_at=at, acknowledged_by=by)
+    if row.acknowledged_at:
+        return row
+    first = row.first_acknowledged_at or at
+    return replace(row, acknowledged_at=at, acknowledged_by=by, first_acknowledged_at=first)
 
 
 # -- escalations and pages ---------------------------------------------------------------------------------------------
@@ -126,26 +139,39 @@ def _taken(row: IncidentRow, at: datetime, by: str) -> IncidentRow:
 def _escalation(rows: Rows, recorded: Recorded, event: escalations.EscalationEvent) -> None:
     stream = recorded.stream
     if isinstance(event, escalations.Started):
-        rows.escalations.put(
-            EscalationRow(
-                id=stream,
-                incident=event.incident,
-                run=event.run,
-                policy=event.policy,
-                first_at=event.first_at,
-                correlation_id=event.correlation_id,
-                position=recorded.position,
-            )
-        )
+        rows.escalations.put(_begun(recorded, event))
+    else:
+        row = rows.escalations[stream]
+        state = escalations.evolve(row.state, event)
+        moved = replace(row, status=state.status, loop=state.loop, step=state.step, position=recorded.position)
+        rows.escalations.put(moved)
     row = rows.escalations[stream]
     _tell(rows, row.incident, recorded, row.first)
+
+
+def _begun(recorded: Recorded, event: escalations.Started) -> EscalationRow:
+    return EscalationRow(
+        id=recorded.stream,
+        incident=event.incident,
+        run=event.run,
+        policy=event.policy,
+        first_at=event.first_at,
+        correlation_id=event.correlation_id,
+        status=EscalationStatus.PENDING,
+        loop=1,
+        step=1,
+        position=recorded.position,
+    )
 
 
 def _page(rows: Rows, recorded: Recorded, event: pages.PageEvent) -> None:
     if isinstance(event, pages.Queued):
         rows.pages.put(_queued(recorded, event))
     else:
-        row = _settled(rows.pages[recorded.stream], event, recorded.decision.decided_at)
+        before = rows.pages[recorded.stream]
+        if isinstance(event, pages.Sent | pages.Failed | pages.Unknown):
+            rows.attempts.put(_attempt(before, recorded, event))
+        row = _settled(before, event, recorded.decision.decided_at)
         rows.pages.put(replace(row, position=recorded.position))
     row = rows.pages[recorded.stream]
     if isinstance(event, pages.Sent):
@@ -187,6 +213,21 @@ def _settled(row: PageRow, event: pages.PageEvent, at: datetime) -> PageRow:
             return replace(row, status=PageStatus.WITHHELD, settled_at=at, reason=event.reason)
         case _:
             assert_never(event)
+
+
+def _attempt(page: PageRow, recorded: Recorded, event: pages.Sent | pages.Failed | pages.Unknown) -> AttemptRow:
+    """An attempt may repeat one that nobody knows the outcome of; only `Sent` says so itself."""
+    return AttemptRow(
+        page=page.id,
+        position=recorded.position,
+        incident=page.incident,
+        delivery=event.delivery,
+        number=event.attempt,
+        at=recorded.decision.decided_at,
+        outcome=_settled(page, event, recorded.decision.decided_at).status,
+        possible_repeat=event.possible_repeat if isinstance(event, pages.Sent) else page.status is PageStatus.UNKNOWN,
+        reason=None if isinstance(event, pages.Sent) else event.reason,
+    )
 
 
 def _first_paged(rows: Rows, incident: str, recorded: Recorded) -> None:

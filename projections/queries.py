@@ -1,26 +1,30 @@
-"""What people may ask: incidents, their timelines and pages, and how far the read models are.
+"""What people may ask of the read models, and how far those are.
 
-Blocking, read-only, with time-outs; call it from a worker thread. Counts of alerts come from the write side's
-`alert_state`, which knows of repeats that are no events.
+Blocking, read-only, with time-outs; call it from a worker thread. What is asked is in `incident_queries`,
+`alert_queries`, `paging_queries` and `response_times`, each a function of a connection; here are the connections.
+Alerts and deadlines come from the write side's tables, which know of what is no event.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from datetime import datetime
 
-import psycopg
-from psycopg import sql
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
-from domain.ids import stream_uuid
+from domain.config import Config
+from projections import alert_queries, incident_queries, paging_queries, receipt_queries, response_times
+from projections.alert_queries import AlertFilter
 from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
-from projections.references import BadCursor, Key, incident_key, read_cursor, write_cursor
-from schemas.api import IncidentList, IncidentView, PageView, Timeline, TimelineEntry
+from projections.incident_queries import Connection, IncidentFilter
+from projections.references import BadCursor, Key, incident_key
+from schemas.api import IncidentList, IncidentView, PageView, Timeline
+from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetrics
 
-__all__ = ["BadCursor", "Queries"]
+__all__ = ["AlertFilter", "BadCursor", "IncidentFilter", "Queries"]
 
+ANY_INCIDENT, ANY_ALERT = IncidentFilter(), AlertFilter()
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 POOL_WAIT = 2.0
 """Seconds that a question waits for a connection."""
@@ -28,38 +32,6 @@ RECONNECT = 1.0
 """Seconds that the pool tries to connect before it waits for the next question (its own pauses grow to minutes)."""
 FIRST_LOOK, SLOWEST_LOOK = 0.005, 0.05
 """Seconds between looks at the position."""
-
-Connection = psycopg.Connection[DictRow]
-
-INCIDENTS = sql.SQL(
-    """
-select i.*, a.* from (select * from incidents where {where} order by number desc limit {limit}) as i
-cross join lateral (
-    select count(*) filter (where s.status = 'firing') as alerts_firing, count(*) as alerts_total,
-           max(greatest(r.last_report_at, s.last_seen)) as last_alert_at
-    from alerts r left join alert_state s on s.id = r.alert and s.incident = r.incident
-    where r.incident = i.id
-) as a
-order by i.number desc
-"""
-)
-FILTERS: Mapping[str, LiteralString] = {
-    "status": "status = any(%(status)s)",
-    "severity": "severity = any(%(severity)s)",
-    "service": "service = %(service)s",
-    "team": "team = %(team)s",
-    "before": "number < %(before)s",
-}
-TIMELINE = """
-select position, at, type, text, actor, origin, correlation_id from timeline where incident = %s order by position
-"""
-PAGES = sql.SQL(
-    """
-select p.id, p."user", p.method, p.loop, p.step, p.status, p.queued_at, p.settled_at, p.delivery, p.reason
-from pages p join incidents i on i.id = p.incident where i.{column} = %s
-order by p.queued_at, p.loop, p.step, p."user", p.method, p.id
-"""
-)
 
 
 class Queries:
@@ -103,40 +75,19 @@ class Queries:
             yield connection
 
     def incidents(
-        self,
-        status: tuple[str, ...] = (),
-        severity: tuple[str, ...] = (),
-        service: str | None = None,
-        team: str | None = None,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
+        self, wanted: IncidentFilter = ANY_INCIDENT, limit: int = DEFAULT_LIMIT, cursor: str | None = None
     ) -> IncidentList:
         """Incidents, newest first; incidents that open meanwhile move none from one page to another.
 
         Parameters:
-            status, severity: one of these, or any when empty.
-            service, team: this one, or any when None.
+            wanted: which.
             limit: 1 to 200.
             cursor: `next_cursor` of the page before.
 
         Raises BadCursor, ValueError for a limit out of range.
         """
-        if not 1 <= limit <= MAX_LIMIT:
-            raise ValueError(f"limit is {limit}: it must be from 1 to {MAX_LIMIT}")
-        asked = {
-            "status": list(status),
-            "severity": list(severity),
-            "service": service,
-            "team": team,
-            "before": read_cursor(cursor) if cursor is not None else None,
-        }
-        given = {name: _storable(value) for name, value in asked.items() if value not in (None, [])}
-        where = sql.SQL(" and ").join([sql.SQL("true"), *(sql.SQL(FILTERS[name]) for name in given)])
-        query = INCIDENTS.format(where=where, limit=sql.Literal(limit + 1))
         with self._connection() as connection:
-            rows = connection.execute(query, given).fetchall()
-        more = write_cursor(rows[limit - 1]["number"]) if len(rows) > limit else None
-        return IncidentList(incidents=tuple(map(_incident, rows[:limit])), next_cursor=more)
+            return incident_queries.listed(connection, wanted, _checked(limit), cursor)
 
     def incident(self, ref: str) -> IncidentView | None:
         """The incident that `ref` points at: `INC-7` in any case, `7`, uuid or stream; None when there is none."""
@@ -144,30 +95,67 @@ class Queries:
         if key is None:
             return None
         with self._connection() as connection:
-            return _find(connection, key)
+            return incident_queries.find(connection, key)
 
     def timeline(self, ref: str) -> Timeline | None:
         """Everything that happened to an incident, oldest first, and the incident as it then was; None without one."""
         key = incident_key(ref)
         if key is None:
             return None
-        with self._connection() as connection, connection.transaction():
-            connection.execute("set transaction isolation level repeatable read")
-            incident = _find(connection, key)
-            if incident is None:
-                return None
-            rows = connection.execute(TIMELINE, (f"incident-{incident.id}",)).fetchall()
-        return Timeline(incident=incident, entries=tuple(TimelineEntry(**row) for row in rows))
+        with self._connection() as connection:
+            return incident_queries.timeline(connection, key)
 
     def pages(self, ref: str) -> tuple[PageView, ...]:
         """Who was told, or was to be told, in order of time; empty when there is no such incident."""
         key = incident_key(ref)
         if key is None:
             return ()
-        column, value = key
         with self._connection() as connection:
-            rows = connection.execute(PAGES.format(column=sql.Identifier(column)), (value,)).fetchall()
-        return tuple(PageView(**{**row, "id": stream_uuid(row["id"])}) for row in rows)
+            return paging_queries.pages(connection, key)
+
+    def deliveries(self, ref: str) -> tuple[DeliveryView, ...]:
+        """Which messages carried its pages, and what became of them; empty when there is no such incident."""
+        key = incident_key(ref)
+        if key is None:
+            return ()
+        with self._connection() as connection:
+            return paging_queries.deliveries(connection, key)
+
+    def alerts(
+        self, wanted: AlertFilter = ANY_ALERT, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    ) -> AlertList:
+        """Alerts, the latest to appear first. Parameters and errors as in `incidents`."""
+        with self._connection() as connection:
+            return alert_queries.listed(connection, wanted, _checked(limit), cursor)
+
+    def due(
+        self,
+        config: Config,
+        kinds: tuple[str, ...] = (),
+        incident: Key | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> DueList:
+        """What will happen by itself, the next first.
+
+        Parameters:
+            config: resolves the targets of escalation steps to people.
+            kinds: of these kinds, or any when empty.
+            incident: escalation steps of this one alone.
+            limit, cursor: as in `incidents`, and so are the errors.
+        """
+        with self._connection() as connection:
+            return paging_queries.due(connection, config, kinds, incident, _checked(limit), cursor)
+
+    def response(self, by: By, since: datetime, until: datetime) -> ResponseMetrics:
+        """Response times of the incidents opened from `since` (inclusive) to `until`, overall and by group."""
+        with self._connection() as connection:
+            return response_times.metrics(connection, by, since, until)
+
+    def receipt(self, receipt: str) -> receipt_queries.ReceiptTrace:
+        """The events that were decided from a receipt, and its rows in the inbox; nothing, when nothing is known."""
+        with self._connection() as connection:
+            return receipt_queries.trace(connection, receipt)
 
     def position(self) -> int:
         """The position in the log that the read models have reached."""
@@ -195,17 +183,7 @@ class Queries:
         self._pool.close()
 
 
-def _storable(value: object) -> object:
-    """A filter's value as rows would have it: they hold the replacement character for NUL, which Postgres refuses."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
-
-
-def _find(connection: Connection, key: Key) -> IncidentView | None:
-    column, value = key
-    where = sql.SQL("{} = %(value)s").format(sql.Identifier(column))
-    row = connection.execute(INCIDENTS.format(where=where, limit=sql.Literal(1)), {"value": value}).fetchone()
-    return _incident(row) if row else None
-
-
-def _incident(row: Mapping[str, Any]) -> IncidentView:
-    return IncidentView(**{**row, "id": stream_uuid(row["id"]), "name": f"INC-{row['number']}"})
+def _checked(limit: int) -> int:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"limit is {limit}: it must be from 1 to {MAX_LIMIT}")
+    return limit

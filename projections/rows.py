@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from domain.config import Policy
-from domain.escalations import Started
+from domain.escalations import Escalation, EscalationStatus, Started
 from domain.incidents import IncidentStatus
 from domain.pages import PageStatus, Queued
 from domain.severity import Severity
@@ -29,7 +29,9 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """An incident. Times and people say how it stands: giving it back or reopening it clears them."""
+    """An incident. Times and people say how it stands: giving it back or reopening it clears them, but not the first
+    times, from which response times are measured.
+    """
 
     table: ClassVar[str] = "incidents"
     key: ClassVar[tuple[str, ...]] = ("id",)
@@ -44,11 +46,14 @@ class IncidentRow:
     started_at: datetime
     opened_at: datetime
     first_paged_at: datetime | None
+    first_acknowledged_at: datetime | None
+    first_resolved_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     resolved_at: datetime | None
     resolved_by: str | None
     assignees: tuple[str, ...]
+    words: str | None
     version: int
     position: int
 
@@ -67,7 +72,7 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class EscalationRow:
-    """An escalation as it began."""
+    """An escalation: how it began, how far it has come, and the loop and step that run next (both from 1)."""
 
     table: ClassVar[str] = "escalations"
     key: ClassVar[tuple[str, ...]] = ("id",)
@@ -77,12 +82,20 @@ class EscalationRow:
     policy: Policy
     first_at: datetime
     correlation_id: str
+    status: EscalationStatus
+    loop: int
+    step: int
     position: int
 
     @property
     def first(self) -> Started:
         """The event that its stream begins with."""
         return Started(self.incident, self.run, self.policy, self.first_at, self.correlation_id)
+
+    @property
+    def state(self) -> Escalation:
+        """The escalation as far as its next event can change what is kept here."""
+        return Escalation(policy=self.policy, status=self.status, loop=self.loop, step=self.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,25 @@ class PageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt at one page that had an outcome. `delivery` is the message, which may carry more pages."""
+
+    table: ClassVar[str] = "attempts"
+    key: ClassVar[tuple[str, ...]] = ("page", "position")
+    page: str
+    position: int
+    incident: str
+    delivery: str
+    number: int
+    at: datetime
+    outcome: PageStatus
+    possible_repeat: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineRow:
-    """One event that belongs to an incident, for people."""
+    """One event that belongs to an incident, for people. `words` names the payload of what somebody wrote."""
 
     table: ClassVar[str] = "timeline"
     key: ClassVar[tuple[str, ...]] = ("incident", "position")
@@ -125,6 +155,7 @@ class TimelineRow:
     actor: str
     origin: str
     correlation_id: str
+    words: str | None
 
 
 R = TypeVar("R", bound=Row)
@@ -168,9 +199,10 @@ class Rows:
     alerts: Table[AlertRow] = field(default_factory=lambda: Table(AlertRow))
     escalations: Table[EscalationRow] = field(default_factory=lambda: Table(EscalationRow))
     pages: Table[PageRow] = field(default_factory=lambda: Table(PageRow))
+    attempts: Table[AttemptRow] = field(default_factory=lambda: Table(AttemptRow))
     timeline: Table[TimelineRow] = field(default_factory=lambda: Table(TimelineRow))
 
     def __iter__(self) -> Iterator[Table[Row]]:
         """Every table."""
-        tables = (self.incidents, self.alerts, self.escalations, self.pages, self.timeline)
+        tables = (self.incidents, self.alerts, self.escalations, self.pages, self.attempts, self.timeline)
         yield from tables  # type: ignore[misc]

@@ -46,10 +46,14 @@ EVENTS = CounterMetric("tocsin_projection_events_total", "Events projected, by t
 
 
 class Session:
-    """The one connection that may write the read models of a schema, and the lock that it holds."""
+    """The one connection that may write the read models of a schema, and the lock that it holds.
+
+    Who writes takes the row of the cursor first: a rebuild that swaps schemas locks it, so nobody has written half a
+    batch into tables that are then replaced.
+    """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     @classmethod
     def open(cls, dsn: str, schema: str) -> "Session | None":
@@ -70,24 +74,23 @@ class Session:
     def position(self) -> int:
         """How far the read models are. Raises Unavailable when the connection, and the lock with it, is lost."""
         with asking():
-            row = self._connection.execute("select position from cursor").fetchone()
+            row = self.connection.execute("select position from cursor").fetchone()
         if row is None:
             raise WrongStore("the read models have no cursor: rebuild them")
         return int(row[0])
 
     def apply(self, position: int, events: Sequence[Recorded]) -> None:
         """Write what `events` change, and the cursor from `position` to the last of them, in one transaction."""
-        with asking(), self._connection.transaction():
-            apply(self._connection, events)
-            moved = self._connection.execute(
-                "update cursor set position = %s where position = %s", (events[-1].position, position)
-            )
-            if moved.rowcount != 1:
+        with asking(), self.connection.transaction():
+            row = self.connection.execute("select position from cursor for update").fetchone()
+            if row != (position,):
                 raise ProjectionFailed(f"the cursor moved from position {position} without the lock")
+            apply(self.connection, events)
+            self.connection.execute("update cursor set position = %s", (events[-1].position,))
 
     def close(self) -> None:
         """Let go of the lock."""
-        self._connection.close()
+        self.connection.close()
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ from typing import TypeVar, assert_never
 from domain import changes, escalations, groups, incidents, pages
 from domain.config import Target
 from domain.decision import Actor
+from domain.erasing import PayloadErased
+from domain.intake import AlertsLost
 from streams.store.base import Recorded
 
 First = escalations.Started | pages.Queued | None
@@ -39,6 +41,13 @@ def sentence(recorded: Recorded, first: First = None) -> str:
         return _page(event, _needed(first, pages.Queued))
     if isinstance(event, groups.GroupEvent):
         return _group(event)
+    if isinstance(event, AlertsLost):
+        place = f"{event.topic}/{event.partition}"
+        return (
+            f"alerts were lost: the records {event.first} to {event.last} of {place} were deleted before they were read"
+        )
+    if isinstance(event, PayloadErased):
+        return f"{actor} erased {len(event.refs)} texts"
     return _config(event, actor)
 
 

@@ -37,6 +37,16 @@ class IncidentView(Model):
     acknowledged_by: str | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    first_acknowledged_at: Annotated[
+        datetime | None, Field(description="stays when it is given back or reopened, as does the next")
+    ] = None
+    first_resolved_at: datetime | None = None
+    time_to_detect: Annotated[float | None, Field(description="seconds, opened_at - started_at, at least 0")] = None
+    time_to_acknowledge: Annotated[float | None, Field(description="seconds, from opened_at to the first")] = None
+    time_to_acknowledge_after_page: Annotated[
+        float | None, Field(description="seconds, from first_paged_at; 0 when it was acknowledged before")
+    ] = None
+    time_to_resolve: Annotated[float | None, Field(description="seconds, from opened_at to the first")] = None
     assignees: tuple[str, ...] = ()
     alerts_firing: Annotated[int, Field(description="alerts of this incident that fire now")] = 0
     alerts_total: int = 0
@@ -62,6 +72,7 @@ class TimelineEntry(Model):
     actor: Annotated[str, Field(description="kind:id", examples=["user:ada", "integration:alertmanager"])]
     origin: Annotated[str, Field(description="webhook, api, cli or pager")]
     correlation_id: Annotated[str, Field(description="the receipt, request or delivery that caused it")]
+    words: Annotated[str | None, Field(description="what was commented; null when erased")] = None
 
 
 class Timeline(Model):
@@ -93,6 +104,7 @@ class CommandAnswer(Model):
     name: str
     status: StatusWord
     changed: Annotated[bool, Field(description="false when it already was so")]
+    version: Annotated[int, Field(description="of the incident's stream afterwards; the ETag")]
     position: int
 
 
@@ -121,12 +133,21 @@ class Health(Model):
     dependencies: tuple[DependencyHealth, ...] = ()
 
 
+class ConfigFieldChange(Model):
+    """One field of a changed object. Of tokens and keys it shows hashes."""
+
+    field: Annotated[str, Field(description="its path in the object", examples=["steps[0].escalate_after"])]
+    before: str | None = None
+    after: str | None = None
+
+
 class ConfigDiffEntry(Model):
-    """One object that `apply` creates, changes or removes."""
+    """One object that `apply` creates, changes or removes, and the fields that makes different."""
 
     kind: str
     id: str
     change: Literal["create", "update", "remove"]
+    fields: tuple[ConfigFieldChange, ...] = ()
 
 
 class ApplyAnswer(Model):
@@ -142,4 +163,64 @@ class ApplyRequest(Model):
     """Configuration documents by file name, as YAML text."""
 
     documents: Annotated[dict[str, str], Field(min_length=1, max_length=1000)]
-    dry_run: bool = False
+    dry_run: Annotated[bool, Field(description="only say what would change")] = False
+    prune: Annotated[bool, Field(description="also remove what the documents do not name")] = False
+    revision: Annotated[int | None, Field(description="only if the configuration is still at this revision")] = None
+
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=63)]
+"""The name of something that is configured."""
+
+
+class AssignRequest(Model):
+    """Whose an incident is from now on."""
+
+    users: Annotated[tuple[ObjectName, ...], Field(max_length=100, description="an empty list takes it from everyone")]
+
+
+class SeverityRequest(Model):
+    """How severe an incident is, by a person's word."""
+
+    severity: Annotated[str, Field(max_length=20, description="critical, high, medium, low, info, or an alias")]
+
+
+class CommentRequest(Model):
+    """What somebody writes down about an incident; it can be erased."""
+
+    text: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+
+
+class CreateRequest(Model):
+    """Something is wrong that no monitoring system reports. Without a service, name a team and a policy, or neither."""
+
+    title: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$")
+    ]
+    severity: Annotated[str, Field(max_length=20, description="as in SeverityRequest")] = "medium"
+    service: ObjectName | None = None
+    team: Annotated[ObjectName | None, Field(description="absent: the service's, else the root route's")] = None
+    policy: Annotated[ObjectName | None, Field(description="the escalation policy; absent: as with the team")] = None
+
+
+class ConfigChange(Model):
+    """One change of a configuration object: who made it when, and what it changed."""
+
+    position: int
+    at: datetime
+    kind: str
+    id: str
+    change: Literal["create", "update", "remove"]
+    version: Annotated[int, Field(description="of the object afterwards; its ETag")]
+    actor: Annotated[str, Field(description="kind:id", examples=["user:ada"])]
+    origin: Annotated[str, Field(description="api or cli")]
+    correlation_id: Annotated[str, Field(description="the request that asked for it")]
+    fields: Annotated[
+        tuple[ConfigFieldChange, ...],
+        Field(description="personal data only as `personal data`: names and addresses are in no event"),
+    ]
+
+
+class ConfigHistory(Model):
+    """Changes of the configuration, newest first."""
+
+    changes: tuple[ConfigChange, ...]

@@ -6,6 +6,7 @@ from domain.config import (
     ApiKey,
     ConfigObject,
     ContactMethod,
+    FieldMapping,
     Integration,
     Member,
     Policy,
@@ -17,7 +18,7 @@ from domain.config import (
     User,
 )
 from domain.routing import Route
-from schemas.config_models import ConfigFile, PolicyPart, RoutePart
+from schemas.config_models import ConfigFile, MappingPart, PolicyPart, RoutePart
 
 
 def build(parts: ConfigFile) -> Iterator[ConfigObject]:
@@ -36,9 +37,27 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
     for name, integration in parts.integrations.items():
         hashes = integration.token_hashes
         tokens = None if hashes is None else tuple(map(_digest, hashes))
-        yield Integration(name, integration.source, tokens, integration.shards)
+        limits = integration.limits
+        yield Integration(
+            name,
+            integration.source,
+            tokens,
+            integration.shards,
+            _mapping(integration.mapping),
+            team=integration.team,
+            max_alerts=limits.max_alerts,
+            max_body_bytes=limits.max_body_bytes,
+        )
     for name, key in parts.api_keys.items():
         yield ApiKey(name, key.role, _digest(key.hash), key.user)
+
+
+def _mapping(part: MappingPart | None) -> FieldMapping | None:
+    if part is None:
+        return None
+    paths = part.model_dump(exclude={"status_values", "severity_values"})
+    statuses, severities = sorted(part.status_values.items()), sorted(part.severity_values.items())
+    return FieldMapping(**paths, status_values=tuple(statuses), severity_values=tuple(severities))
 
 
 def _steps(policy: PolicyPart) -> tuple[Step, ...]:

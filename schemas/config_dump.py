@@ -1,11 +1,23 @@
 """Configuration objects written as YAML that `config_files.parse_config` reads back to the same objects."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import yaml
 
-from domain.config import ApiKey, ConfigObject, Integration, Policy, RouteTree, Service, Target, Team, User
+from domain.config import (
+    ApiKey,
+    ConfigObject,
+    FieldMapping,
+    Integration,
+    Policy,
+    RouteTree,
+    Service,
+    Target,
+    Team,
+    User,
+)
 from domain.routing import Route
 from schemas.config_models import ConfigFile
 from schemas.durations import format_duration
@@ -30,14 +42,14 @@ def dump_config(objects: Iterable[ConfigObject]) -> str:
     """
     sections: dict[str, dict[str, Any]] = {}
     for thing in sorted(objects, key=lambda o: o.id):
-        section, written = _written(thing)
+        section, written = written_of(thing)
         sections.setdefault(section, {}).update(written if section == "route" else {thing.id: written})
     document = {"version": 1, **{name: sections[name] for name in ConfigFile.model_fields if name in sections}}
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _written(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
-    """The section that an object belongs to, and what stands there."""
+def written_of(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
+    """The section that an object belongs to, and what stands there. Raises ValueError, see `dump_config`."""
     match thing:
         case User():
             return "users", _said(name=thing.name or None, email=_email(thing))
@@ -49,11 +61,20 @@ def _written(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
             return "escalation_policies", {"loops": thing.loops, "steps": _steps(thing)}
         case Integration():
             hashes = None if thing.token_hashes is None else [f"sha256:{token}" for token in thing.token_hashes]
-            return "integrations", _said(source=thing.source, token_hashes=hashes, shards=thing.shards)
+            limits = _said(max_alerts=thing.max_alerts, max_body_bytes=thing.max_body_bytes)
+            mapping = _mapping(thing.mapping) if thing.mapping else None
+            said = _said(source=thing.source, token_hashes=hashes, shards=thing.shards, team=thing.team)
+            return "integrations", {**said, **_said(limits=limits or None, mapping=mapping)}
         case ApiKey():
             return "api_keys", _said(role=thing.role, hash=f"sha256:{thing.hash}", user=thing.user)
         case RouteTree():
             return "route", _route(thing.root)
+
+
+def _mapping(mapping: FieldMapping) -> dict[str, Any]:
+    written = asdict(mapping)
+    maps = {name: dict(written.pop(name)) or None for name in ("status_values", "severity_values")}
+    return _said(**written, **maps)
 
 
 def _email(user: User) -> str | None:

@@ -7,7 +7,7 @@ all files together define. Docstrings and descriptions become the published sche
 import difflib
 import json
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,7 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 HASH_PATTERN = r"^sha256:[0-9a-fA-F]{64}$"
 ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
+PATH_PATTERN = r"^[^.\x00-\x1f\x7f]{1,64}(\.[^.\x00-\x1f\x7f]{1,64}){0,9}$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[^@\s\x00-\x1f\x7f-\x9f]{1,190}$"
 
 
@@ -243,6 +244,38 @@ def _source(value: object) -> object:
     return value
 
 
+class LimitsPart(Part):
+    """What one webhook of an integration may hold; never more than what all may send."""
+
+    max_alerts: int | None = Field(None, ge=1, le=1000, description="alerts in one body")
+    max_body_bytes: int | None = Field(None, ge=1, le=2**30, description="bytes of one body")
+
+
+Path = Annotated[str, Field(pattern=PATH_PATTERN)]
+Said = Annotated[str, Field(max_length=200, pattern=ONE_LINE_PATTERN)]
+Meaning = TypeVar("Meaning", bound=str)
+Meanings = Annotated[dict[Said, Meaning], Field(max_length=100)]
+
+
+class MappingPart(Part):
+    """Where the bodies of a generic integration have the fields of an alert: dotted paths such as `check.id`."""
+
+    fingerprint: Path | None = Field(None, description="what identifies the alert, from firing to resolved")
+    status: Path | None = None
+    status_values: Meanings[Literal["firing", "resolved"]] = Field(
+        default_factory=dict, description="what the words of `status` mean, where they are not known anyway"
+    )
+    severity: Path | None = None
+    severity_values: Meanings[Literal["critical", "high", "medium", "low", "info"]] = Field(
+        default_factory=dict, description="what the words of `severity` mean, where they are not known anyway"
+    )
+    title: Path | None = Field(None, description="the alert's name: the label `alertname`")
+    service: Path | None = Field(None, description="the label `service`")
+    summary: Path | None = Field(None, description="a sentence for people")
+    time: Path | None = Field(None, description="when it began or ended, RFC 3339")
+    labels: Path | None = Field(None, description="an object of more labels")
+
+
 class IntegrationPart(Part):
     """A monitoring system that may post alerts."""
 
@@ -255,6 +288,15 @@ class IntegrationPart(Part):
         description="of the bearer tokens it may present, see `tocsin token`; absent: those it has stay",
     )
     shards: int = Field(1, ge=1, le=1000, description="over how many partitions its alerts spread")
+    team: TeamRef | None = Field(None, description="who is told of what of it cannot be decided")
+    limits: LimitsPart = Field(default_factory=LimitsPart, description="of one webhook")
+    mapping: MappingPart | None = Field(None, description="of source generic: where an alert's fields are")
+
+    @model_validator(mode="after")
+    def _only_generic(self) -> "IntegrationPart":
+        if self.mapping is not None and self.source != "generic":
+            wrong(f"Source {self.source} has a format of its own and no `mapping`", "Remove `mapping`")
+        return self
 
 
 class ApiKeyPart(Part):

@@ -30,6 +30,7 @@ _PATTERNS: Mapping[str, Sentence] = {
         "Run `tocsin token`: it prints a token and the hash to write here",
     ),
     models.ONE_LINE_PATTERN: ("has a control character", "Write it in one line, without tabs"),
+    models.PATH_PATTERN: ("is not a path of field names", "Write field names with dots between them, e.g. check.id"),
     models.EMAIL_PATTERN: ("is not a mail address", "Write name@example.test"),
 }
 _CONTAINERS = {"list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}

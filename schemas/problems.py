@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "/problems/"
 
 ProblemName = Literal[
+    "bad_http",
     "bad_json",
     "unauthenticated",
     "forbidden",
@@ -24,9 +25,12 @@ ProblemName = Literal[
     "not_acceptable",
     "conflict",
     "incident_resolved",
+    "referenced",
+    "precondition_failed",
     "body_too_large",
     "unsupported_media_type",
     "bad_request_fields",
+    "head_too_large",
     "unsupported_payload",
     "idempotency_key_reused",
     "internal",
@@ -66,6 +70,9 @@ class ProblemKind:
 
 
 _KINDS = (
+    ProblemKind(
+        "bad_http", 400, "This is not HTTP/1.1", "Send an HTTP/1.1 request, without TLS unless a proxy takes it."
+    ),
     ProblemKind("bad_json", 400, "The body is not valid JSON", "Send one JSON document in UTF-8."),
     ProblemKind(
         "unauthenticated",
@@ -84,6 +91,8 @@ _KINDS = (
         "The incident is resolved already",
         "Nothing is left to do; a new firing alert opens the next incident.",
     ),
+    ProblemKind("referenced", 409, "Something else needs it", "Change what needs it first."),
+    ProblemKind("precondition_failed", 412, "It is not as If-Match says", "Read it again, then decide again."),
     ProblemKind(
         "body_too_large",
         413,
@@ -103,9 +112,10 @@ _KINDS = (
     ProblemKind(
         "idempotency_key_reused",
         422,
-        "This Idempotency-Key came with another body",
+        "This Idempotency-Key came with another request",
         "Use a new key for a new request.",
     ),
+    ProblemKind("head_too_large", 431, "The request's head is too large", "Send fewer or shorter headers."),
     ProblemKind("internal", 500, "Tocsin failed", "Report the request_id to whoever runs Tocsin."),
     ProblemKind(
         "unavailable", 503, "Tocsin cannot keep this safely now", "Send it again after Retry-After seconds.", 5

@@ -147,6 +147,27 @@ class Settings(BaseSettings):
         "Tocsin <tocsin@localhost>", description="the sender of mails, e.g. Tocsin <tocsin@example.test>"
     )
 
+    seal_key_file: Path | None = Field(
+        None, description="a PEM file of the ed25519 key that signs seals; unset makes one in the data directory"
+    )
+
+    watchdog_team: Name | None = Field(
+        None, description="the team that hears when Tocsin itself stands still; unset means the root route's team"
+    )
+    watchdog_after: Seconds = Field(
+        30.0, description="the seconds that a role may stand still with work waiting before that team hears of it"
+    )
+
+    pages_per_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        20,
+        description="the most messages that one person gets by one method in a minute; more are bundled into the next",
+    )
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90, description="the days that rows of settled pages and past outages are kept; events are kept for ever"
+    )
+    text_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        None, description="the days that texts of alerts that do not fire any more are kept; unset keeps them for ever"
+    )
     stale_after: Seconds = Field(600.0, description="the seconds after which a missed deadline runs one step only")
     catch_up_age: Seconds = Field(
         60.0, description="the age in seconds from which an alert counts as read while catching up"

@@ -1,30 +1,59 @@
 """Changing the configuration: the objects as they should be, against those that are, as events with an author."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from domain import ids
 from domain.book import Book
 from domain.changes import ObjectPut, ObjectRemoved
-from domain.config import Config, ConfigObject, Integration, RouteTree
-from domain.decision import Cause
+from domain.config import ApiKey, Config, ConfigObject, Integration, RouteTree
+from domain.decision import Cause, Refused
+from domain.references import Key, dangling
+from schemas.config_differences import FieldChange, differences
 from streams.store.base import Save, Store
 from streams.store.configuration import private_part, public_part
 from streams.store.deciding import TZ_VERSION, decide
 
+__all__ = ["ANYHOW", "Applied", "ChangeKind", "Expected", "Key", "apply", "objects_of"]
+
 ChangeKind = Literal["create", "update", "remove"]
-Key = tuple[str, str]
+ROUTE: Key = ("route_tree", "default")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply changed, or would: (kind, id, change) in order, the revision and position afterwards."""
+    """What an apply changed, or would: (kind, id, change) in order, the revision and position afterwards.
+
+    `fields` are the fields that each of `changes` changes; `versions` those of the changed objects afterwards.
+    """
 
     changes: tuple[tuple[str, str, ChangeKind], ...]
     revision: int
     position: int
+    fields: tuple[tuple[FieldChange, ...], ...] = ()
+    versions: Mapping[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What somebody saw who asks for a change: revisions of the configuration, versions of objects. None: any."""
+
+    revisions: frozenset[int] | None = None
+    versions: Mapping[Key, frozenset[int]] = field(default_factory=dict)
+
+
+ANYHOW = Expected()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The configuration as it is and as it is to be, and what turns the one into the other, in order of the keys."""
+
+    before: Mapping[Key, ConfigObject]
+    after: Mapping[Key, ConfigObject]
+    changes: tuple[tuple[Key, ChangeKind], ...]
 
 
 def objects_of(config: Config) -> dict[Key, ConfigObject]:
@@ -43,17 +72,16 @@ def objects_of(config: Config) -> dict[Key, ConfigObject]:
 
 
 def difference(
-    before: Mapping[Key, ConfigObject], after: Mapping[Key, ConfigObject], prune: bool
+    before: Mapping[Key, ConfigObject], after: Mapping[Key, ConfigObject]
 ) -> Iterator[tuple[Key, ChangeKind]]:
-    """What turns `before` into `after`, in order of the keys; what only `before` has is removed if `prune`."""
+    """What turns `before` into `after`, in order of the keys."""
     for key in sorted(before.keys() | after.keys()):
         if key not in before:
             yield key, "create"
-        elif key in after:
-            if after[key] != before[key]:
-                yield key, "update"
-        elif prune:
+        elif key not in after:
             yield key, "remove"
+        elif after[key] != before[key]:
+            yield key, "update"
 
 
 def apply(
@@ -65,6 +93,8 @@ def apply(
     salt: bytes,
     prune: bool = False,
     dry_run: bool = False,
+    removed: Collection[Key] = (),
+    expected: Expected = ANYHOW,
 ) -> Applied:
     """Make the configuration what `objects` say.
 
@@ -73,29 +103,98 @@ def apply(
         salt: random bytes that the digests of personal data are salted with.
         prune: also remove what `objects` does not name.
         dry_run: decide only.
+        removed: what is to be removed besides; what is not there is no change.
+        expected: what this is a change of.
 
-    Raises Conflict when somebody else changed the configuration meanwhile, again and again.
+    Raises Refused when it is not as `expected`, or when an object would name one that is not there; Conflict when
+    somebody else changed the configuration meanwhile, again and again.
     """
-    changes: list[tuple[Key, ChangeKind]] = []
-    wanted: dict[Key, ConfigObject] = {}
+    done: list[tuple[Book, _Plan]] = []
 
     def attempt() -> Save:
         config = store.config()
-        before = objects_of(config)
-        wanted.update({key: _kept(item, before.get(key)) for key, item in objects.items()})
-        changes[:] = difference(before, wanted, prune)
-        streams = [ids.config_stream(org, *key) for key, _ in changes]
-        book = Book(org, config, store.load(streams), tz_version=TZ_VERSION)
+        _check(store, org, config, expected)
+        plan = _plan(objects_of(config), objects, prune, removed)
+        streams = store.load([ids.config_stream(org, *key) for key, _ in plan.changes])
+        book = Book(org, config, streams, tz_version=TZ_VERSION)
         if not dry_run:
-            for key, change in changes:
+            for key, change in plan.changes:
                 book.begin(cause, now, (ids.config_stream(org, *key),))
-                _write(book, key, None if change == "remove" else wanted[key], salt)
+                _write(book, key, None if change == "remove" else plan.after[key], salt)
                 book.end()
+        done.append((book, plan))
         return Save(book)
 
     position = decide(store, attempt)
-    named = tuple((*key, change) for key, change in changes)
-    return Applied(named, store.config().revision, position)
+    book, plan = done[-1]
+    return Applied(
+        changes=tuple((*key, change) for key, change in plan.changes),
+        revision=store.config().revision,
+        position=position,
+        fields=tuple(differences(plan.before.get(key), plan.after.get(key)) for key, _ in plan.changes),
+        versions={key: book.streams[ids.config_stream(org, *key)].version for key, _ in plan.changes},
+    )
+
+
+def _plan(
+    before: Mapping[Key, ConfigObject], objects: Mapping[Key, ConfigObject], prune: bool, removed: Collection[Key]
+) -> _Plan:
+    """What is to be changed. Raises Refused when the configuration would not hold together afterwards."""
+    kept = {} if prune else {key: item for key, item in before.items() if key not in removed}
+    after = {**kept, **{key: _kept(item, before.get(key)) for key, item in objects.items()}}
+    changes = tuple(difference(before, after))
+    _hold_together(after, {key for key, _ in changes})
+    return _Plan(before, after, changes)
+
+
+def _hold_together(after: Mapping[Key, ConfigObject], changed: Collection[Key]) -> None:
+    """Raises Refused when a change leaves somebody naming what is not there, or no route."""
+    if ROUTE in changed and ROUTE not in after:
+        raise Refused("referenced", "Without the route no alert could go anywhere.", "Put another in its place.")
+    broken = [ref for ref in dangling(after) if ref.by in changed or ref.to in changed]
+    if broken:
+        kind, name = broken[0].to
+        by = [f"{ref.by[0]} `{ref.by[1]}` ({ref.path})" for ref in broken if ref.to == broken[0].to]
+        more = f" and {len(by) - 5} more" if len(by) > 5 else ""
+        detail = f"There has to be a {kind} `{name}`, because it is named by {', '.join(by[:5])}{more}."
+        raise Refused("referenced", detail, "Let these name another first, or change all in one apply.")
+    _tell_apart(after, changed)
+
+
+def _tell_apart(after: Mapping[Key, ConfigObject], changed: Collection[Key]) -> None:
+    """Raises Refused when a token would let in two: nobody could say who came."""
+    owners: dict[str, Key] = {}
+    for key in sorted(after):
+        for digest in _hashes(after[key]):
+            owner = owners.setdefault(digest, key)
+            if owner != key and (owner in changed or key in changed):
+                detail = f"The {key[0]} `{key[1]}` has the same hash as the {owner[0]} `{owner[1]}`."
+                raise Refused("bad_request_fields", detail, "Run `tocsin token` for one of its own.", field="hash")
+
+
+def _hashes(thing: ConfigObject) -> tuple[str, ...]:
+    match thing:
+        case Integration():
+            return thing.token_hashes or ()
+        case ApiKey():
+            return (thing.hash,)
+        case _:
+            return ()
+
+
+def _check(store: Store, org: str, config: Config, expected: Expected) -> None:
+    """Raises Refused when the configuration is not as somebody saw it."""
+    if expected.revisions is not None and config.revision not in expected.revisions:
+        raise _moved(f"The configuration is at revision {config.revision}.")
+    for key, versions in expected.versions.items():
+        stream = ids.config_stream(org, *key)
+        version = store.load([stream])[stream].version
+        if version not in versions:
+            raise _moved(f"The {key[0]} `{key[1]}` is at version {version}.")
+
+
+def _moved(detail: str) -> Refused:
+    return Refused("precondition_failed", detail, "Read it again, then decide again.", field="If-Match")
 
 
 def _kept(item: ConfigObject, before: ConfigObject | None) -> ConfigObject:

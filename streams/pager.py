@@ -21,6 +21,7 @@ from domain.escalations import Escalation
 from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
 from streams.messages import Delivery, deliveries
+from streams.pace import Pace
 from streams.patience import patiently
 from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
 from streams.store.deciding import TZ_VERSION, decide
@@ -39,6 +40,7 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 STEPS = Counter("tocsin_escalation_steps_total", "Escalation deadlines decided.")
 PAGES = Counter("tocsin_pages_total", "Attempts at pages, by method and result.", ["method", "result"])
 BROKEN = Counter("tocsin_channel_broken_total", "Messages refused because the channel is misconfigured.", ["method"])
+HELD = Counter("tocsin_pages_held_total", "Pages that waited because their person had enough messages that minute.")
 IN_FLIGHT = Gauge("tocsin_deliveries_in_flight", "Messages handed to a channel and not yet answered.")
 
 
@@ -58,6 +60,8 @@ class Pager:
     Parameters:
         channels: by name (`email`).
         stale_after: a deadline later than this runs one step and says so.
+        pages_per_minute: the most messages that one person gets from this pager by one method within a minute; pages
+            beyond wait for at most that long and leave together.
     """
 
     store: Store
@@ -65,8 +69,13 @@ class Pager:
     clock: Clock
     channels: Mapping[str, Channel]
     stale_after: timedelta
+    pages_per_minute: int = 20
     _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
     _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pace = Pace(self.pages_per_minute)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish what is in flight. Ends with the first error nobody expected."""
@@ -126,10 +135,17 @@ class Pager:
         lost = self.store.expired_claims(BATCH)
         if lost:
             self._give_up(lost)
-        claimed = self.store.claim_pages(self.clock(), LEASE, limit)
+        now = self.clock()
+        if (full := self._pace.full(now)) and (held := self.store.postpone_pages(full)):
+            HELD.inc(held)
+            log.info("pages wait for the limit of a person", pages=held, people=len(full))
+        claimed = self.store.claim_pages(now, LEASE, limit)
         if not claimed:
             return []
-        return deliveries(self.store, self.org, self.store.config(), claimed)
+        found = deliveries(self.store, self.org, self.store.config(), claimed)
+        for delivery in found:
+            self._pace.count(delivery.user, delivery.method, now)
+        return found
 
     async def deliver(self, delivery: Delivery) -> Outcomes:
         """Hand a message to its channel and translate the answer."""

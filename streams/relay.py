@@ -1,14 +1,12 @@
 """The relay: the store's events, in order and once, on the public topics.
 
 One Kafka transaction per batch under a fixed transactional id (a second relay fences the first), `sequence` is the
-event's position, and it resumes after the highest sequence that consumers can see. Records are CloudEvents 1.0 in
-binary mode; the value is the very bytes that are stored and hashed. Source: CloudEvents Kafka protocol binding.
+event's position, and it resumes after the highest sequence that consumers can see. `publishing` says what a record is.
 """
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
 
@@ -18,11 +16,12 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from domain.escalations import Escalation
-from domain.ids import stream_kind, stream_uuid
+from domain.ids import stream_kind
 from domain.pages import Page
 from schemas.settings import Settings
 from schemas.topics import PUBLIC, client_arguments, public_topic
 from streams.patience import patiently
+from streams.publishing import Record, record, source_of
 from streams.store.base import RawEvent, Store, Unavailable
 from streams.store.leadership import Leadership
 
@@ -41,21 +40,22 @@ RELAYED = Counter("tocsin_relay_events_total", "Events copied to the public topi
 POSITION = Gauge("tocsin_relay_position", "Position of the last event copied to the public topics.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    topic: str
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
-
-
 class Relay:
-    """Copies events to the public topics while it holds the seat; stands by otherwise."""
+    """Copies events to the public topics while it holds the seat; stands by otherwise.
 
-    def __init__(self, settings: Settings, store: Store, leadership: Leadership) -> None:
-        self._settings, self._store, self._leadership = settings, store, leadership
+    `tell` is told its position again and again, for those who watch it; blocks; may raise Unavailable.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        leadership: Leadership,
+        tell: Callable[[int], None] = lambda position: None,
+    ) -> None:
+        self._settings, self._store, self._leadership, self._tell = settings, store, leadership, tell
         self._position = 0
-        self._source = b""
+        self._source = ""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work, or stand by, until `stopping` is set; waits for Kafka and Postgres as long as they do not answer."""
@@ -82,7 +82,7 @@ class Relay:
 
     async def _relay(self, stopping: asyncio.Event) -> None:
         identity = await patiently(self._store.identity)
-        self._source = f"/tocsin/{identity.store}/{identity.epoch}".encode()
+        self._source = source_of(identity)
         producer = AIOKafkaProducer(
             **client_arguments(self._settings),
             transactional_id=f"{self._settings.topic_prefix}tocsin-relay",
@@ -95,7 +95,9 @@ class Relay:
             self._position = await self._last_sequence(producer)
             log.info("relay resumes", position=self._position)
             while not stopping.is_set():
-                if not await self._copy(producer):
+                copied = await self._copy(producer)
+                await asyncio.to_thread(self._tell, self._position)
+                if not copied:
                     await asyncio.to_thread(self._store.wait, POLL)
                     await asyncio.to_thread(self._leadership.hold)
         finally:
@@ -109,12 +111,12 @@ class Relay:
         incidents = await patiently(partial(self._incidents, events))
         records = [self._record(event, incidents) for event in events]
         async with producer.transaction():
-            for record in records:
-                await producer.send(record.topic, record.value, key=record.key, headers=record.headers)
+            for topic, sent in records:
+                await producer.send(topic, sent.value, key=sent.key, headers=sent.headers)
         self._position = events[-1].position
         POSITION.set(self._position)
-        for record in records:
-            RELAYED.labels(record.topic).inc()
+        for topic, _ in records:
+            RELAYED.labels(topic).inc()
         return len(events)
 
     def _incidents(self, events: Iterable[RawEvent]) -> dict[str, str]:
@@ -123,22 +125,9 @@ class Relay:
         loaded = self._store.load(streams)
         return {s: x.state.incident for s, x in loaded.items() if isinstance(x.state, Escalation | Page)}
 
-    def _record(self, event: RawEvent, incidents: dict[str, str]) -> _Record:
-        kind = stream_kind(event.stream)
-        subject = incidents.get(event.stream, event.stream)
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", f"{event.stream}/{event.version}".encode()),
-            ("ce_source", self._source),
-            ("ce_type", f"tocsin.{event.type}".encode()),
-            ("ce_subject", event.stream.encode()),
-            ("ce_time", event.decided_at.isoformat().replace("+00:00", "Z").encode()),
-            ("ce_sequence", str(event.position).encode()),
-            ("ce_streamversion", str(event.version).encode()),
-            ("ce_hash", event.hash.hex().encode()),
-            ("content-type", b"application/json"),
-        ]
-        return _Record(public_topic(self._settings, kind), stream_uuid(subject).encode(), event.state, headers)
+    def _record(self, event: RawEvent, incidents: dict[str, str]) -> tuple[str, Record]:
+        topic = public_topic(self._settings, stream_kind(event.stream))
+        return topic, record(event, incidents.get(event.stream, event.stream), self._source)
 
     async def _last_sequence(self, producer: AIOKafkaProducer) -> int:
         """The highest sequence on the public topics that a consumer can see.

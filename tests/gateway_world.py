@@ -6,27 +6,36 @@ What the gateway takes is folded by `arrive`, so that a test can post a webhook 
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Self
 
 import httpx
 
+from domain.config import Config
 from domain.decision import Actor
 from domain.incidents import Acknowledged, Incident, Opened, Resolved
 from gateway.app import Parts, build
 from gateway.intake import IntakeUnavailable, ReceiptTooLarge
-from projections.queries import BadCursor
+from gateway.offsets import EndOffsets
+from projections.lag import Marks
+from projections.queries import ANY_INCIDENT, AlertFilter, BadCursor, IncidentFilter
+from projections.receipt_queries import InboxTrace, ReceiptTrace
+from projections.references import Key
 from schemas.api import IncidentList, IncidentView, PageView, Timeline, TimelineEntry
+from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetrics, ResponseTimes, Spread
 from schemas.received import AlertReceived, decode, encode, split
 from schemas.settings import Settings
 from streams.fold import Arrival
 from streams.store.base import TrackingMove, Unavailable
+from streams.store.outages import Ended
 from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG
 
 TOKEN = "webhook-token"
+TOKENS = {"elastic": "elastic-token", "generic": "generic-token", "checks": "checks-token"}
 KEYS = {"viewer": "viewer-key", "responder": "responder-key", "admin": "admin-key"}
 
 
@@ -34,10 +43,15 @@ def hashed(token: str) -> str:
     return f"sha256:{sha256(token.encode()).hexdigest()}"
 
 
+MAPPING = (
+    "{fingerprint: check.id, status: check.state, title: check.name, status_values: {RED: firing, GREEN: resolved}}"
+)
 SECURED = CONFIG.replace(
     "{source: alertmanager}", f'{{source: alertmanager, shards: 4, token_hashes: ["{hashed(TOKEN)}"]}}'
 ) + "\n".join(
     [
+        *(f'  {name}: {{source: {name}, token_hashes: ["{hashed(TOKENS[name])}"]}}' for name in ("elastic", "generic")),
+        f'  checks: {{source: generic, token_hashes: ["{hashed(TOKENS["checks"])}"], mapping: {MAPPING}}}',
         "api_keys:",
         f'  reading: {{role: viewer, hash: "{hashed(KEYS["viewer"])}"}}',
         f'  adas: {{role: responder, hash: "{hashed(KEYS["responder"])}", user: ada}}',
@@ -53,6 +67,10 @@ class MemoryIntake:
         self.kept: list[tuple[bytes, AlertReceived]] = []
         self.fails: Exception | None = None
         self.largest = largest
+
+    @property
+    def acknowledged(self) -> Mapping[int, int]:
+        return {0: len(self.kept) - 1} if self.kept else {}
 
     async def start(self) -> None:
         """Nothing to connect."""
@@ -81,6 +99,7 @@ class MemoryQueries:
         self.behind = 0
         self.down = False
         self.hangs = 0.0
+        self.inbox: dict[str, tuple[InboxTrace, ...]] = {}
 
     def _views(self) -> list[IncidentView]:
         self.ping()
@@ -113,23 +132,17 @@ class MemoryQueries:
         )
 
     def incidents(
-        self,
-        status: tuple[str, ...] = (),
-        severity: tuple[str, ...] = (),
-        service: str | None = None,
-        team: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
+        self, wanted: IncidentFilter = ANY_INCIDENT, limit: int = 50, cursor: str | None = None
     ) -> IncidentList:
         if cursor is not None and not cursor.isdecimal():
             raise BadCursor(cursor)
         found = [
             view
             for view in self._views()
-            if (not status or view.status in status)
-            and (not severity or view.severity in severity)
-            and service in (None, view.service)
-            and team in (None, view.team)
+            if (not wanted.status or view.status in wanted.status)
+            and (not wanted.severity or view.severity in wanted.severity)
+            and (not wanted.service or view.service in wanted.service)
+            and (not wanted.team or view.team in wanted.team)
             and (cursor is None or view.number < int(cursor))
         ]
         more = str(found[limit - 1].number) if len(found) > limit else None
@@ -160,6 +173,37 @@ class MemoryQueries:
     def pages(self, ref: str) -> tuple[PageView, ...]:
         return ()
 
+    def deliveries(self, ref: str) -> tuple[DeliveryView, ...]:
+        return ()
+
+    def alerts(self, wanted: AlertFilter, limit: int = 50, cursor: str | None = None) -> AlertList:
+        if cursor is not None:
+            raise BadCursor(cursor)
+        return AlertList(alerts=())
+
+    def due(
+        self, config: Config, kinds: tuple[str, ...], incident: Key | None, limit: int, cursor: str | None
+    ) -> DueList:
+        if cursor is not None:
+            raise BadCursor(cursor)
+        return DueList(due=())
+
+    def response(self, by: By, since: datetime, until: datetime) -> ResponseMetrics:
+        none = {name: Spread() for name in ("detect", "acknowledge", "acknowledge_after_page", "resolve")}
+        return ResponseMetrics(by=by, since=since, until=until, overall=ResponseTimes(**none), groups=())
+
+    def receipt(self, receipt: str) -> ReceiptTrace:
+        self.ping()
+        told = {
+            event.position: f"INC-{state.number}"
+            for event in self._world.store.tail(0, self.position())
+            if event.type.startswith("group.alert_") and event.decision.cause.correlation_id == receipt
+            for incident in [getattr(event.event, "incident", "")]
+            for state in [self._world.store.load([incident])[incident].state]
+            if isinstance(state, Incident)
+        }
+        return ReceiptTrace(told, self.inbox.get(receipt, ()))
+
     def position(self) -> int:
         self.ping()
         return self._world.store.head() - self.behind
@@ -176,6 +220,45 @@ class MemoryQueries:
         """Nothing to let go of."""
 
 
+class MemoryLags:
+    """See `projections.lag.LagReader`. `more` replaces fields of what is seen."""
+
+    def __init__(self, world: "GatewayWorld") -> None:
+        self._world = world
+        self.more: dict[str, Any] = {}
+
+    def look(self, now: datetime) -> Marks:
+        reached = self._world.queries.position()
+        head = self._world.store.head()
+        return replace(Marks(head, {"projector": reached, "relay": head}, {0: self._world.offset}), **self.more)
+
+
+class MemoryOutages:
+    """See `streams.store.outages.Outages`; two watchdogs may share one. `down` makes it not answer."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Ended] = {}
+        self.down = False
+
+    def begin(self, roles: Collection[str], at: datetime) -> frozenset[str]:
+        self._ask()
+        new = frozenset(role for role in roles if role not in self.open or not self.open[role].told)
+        self.open |= {role: Ended(role, at, told=False) for role in new}
+        return new
+
+    def told(self, roles: Collection[str]) -> None:
+        self._ask()
+        self.open |= {role: replace(self.open[role], told=True) for role in roles}
+
+    def end(self, roles: Collection[str], at: datetime) -> tuple[Ended, ...]:
+        self._ask()
+        return tuple(self.open.pop(role) for role in roles if role in self.open)
+
+    def _ask(self) -> None:
+        if self.down:
+            raise Unavailable("Postgres does not answer")
+
+
 def _who(actor: Actor) -> str:
     return f"{actor.kind}:{actor.id}"
 
@@ -183,9 +266,9 @@ def _who(actor: Actor) -> str:
 class GatewayWorld(MemoryWorld):
     """A world with a gateway before it. Requests are made one at a time, from outside the app's event loop."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, intake: MemoryIntake | None = None, **settings: Any) -> None:
         super().__init__(config=SECURED)
-        self.intake = MemoryIntake()
+        self.intake = intake or MemoryIntake()
         self.queries = MemoryQueries(self)
         self.skew = timedelta()
         self._ids = itertools.count(1)
@@ -197,6 +280,10 @@ class GatewayWorld(MemoryWorld):
             clock=self.now,
             ids=lambda: f"id-{next(self._ids):06}",
             salt=lambda: b"s" * 16,
+            lags=MemoryLags(self),
+            ends=EndOffsets(Settings(**settings)),
+            outages=MemoryOutages(),  # type: ignore[arg-type]
+            channels={"email": self.channel},
             database_clock=lambda: self.now() + self.skew,
             wall=self.now,
         )

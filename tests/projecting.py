@@ -11,7 +11,9 @@ from domain import changes, escalations, groups, incidents, pages
 from domain.alerts import AlertStatus, PriorAlert
 from domain.config import Policy, Step, Target, User
 from domain.decision import Actor, Cause, Decision, PayloadRef
+from domain.erasing import PayloadErased
 from domain.events import Event
+from domain.intake import AlertsLost
 from domain.severity import Severity
 from projections.database import READ_SCHEMA, conninfo
 from projections.tables import apply
@@ -22,13 +24,15 @@ from streams.store.migrate import migrate
 T0 = datetime(2026, 3, 3, 3, 0, tzinfo=UTC)
 ADA, GRACE = Actor("user", "ada"), Actor("user", "grace")
 AM, PAGER = Actor("integration", "alertmanager"), Actor("system", "pager")
-TABLES = ("incidents", "alerts", "escalations", "pages", "timeline")
+TABLES = ("incidents", "alerts", "escalations", "pages", "attempts", "timeline")
 
 GROUP = "group-6f1f7b0e-0000-5000-8000-000000000001"
 INCIDENT = "incident-6f1f7b0e-0000-5000-8000-000000000002"
 ESCALATION = "escalation-6f1f7b0e-0000-5000-8000-000000000003"
 AGAIN = "escalation-6f1f7b0e-0000-5000-8000-000000000004"
 ALERT = "6f1f7b0e-0000-5000-8000-000000000005"
+INTAKE = "intake-6f1f7b0e-0000-5000-8000-000000000007"
+ERASURE = "erasure-6f1f7b0e-0000-5000-8000-000000000008"
 CONFIG = "config-6f1f7b0e-0000-5000-8000-000000000006"
 
 POLICY = Policy(
@@ -157,6 +161,8 @@ def story() -> list[Happening]:
             PAGER,
         ),
         (INCIDENT, incidents.Resolved("person"), ADA),
+        (INTAKE, AlertsLost("default", "alerts", 7, 3, 41), PAGER),
+        (ERASURE, PayloadErased(("comment/1",), "ticket 41"), ADA),
     ]
 
 

@@ -26,7 +26,7 @@ from streams.channels.mailbox import Mail, Mailbox
 from streams.clock import FileClock
 from streams.store.postgres import PostgresStore
 from tests.services import Services
-from tests.world import CONFIG, Said, Seen, World
+from tests.world import CONFIG, Said, Seen, World, alert, webhook
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 30.0
@@ -109,10 +109,17 @@ class RealWorld(World):
         return datetime.now(UTC) + self.installation.clock.offset()
 
     def post(self, body: dict[str, Any]) -> None:
+        self._post(body)
+        self.settle()
+
+    def send(self, name: str, **labels: str) -> None:
+        """Monitoring says that alert `name` fires, and nobody waits for what becomes of it."""
+        self._post(webhook([alert(name, labels, self.now())]))
+
+    def _post(self, body: dict[str, Any]) -> None:
         token = self.installation.running.webhook_tokens.alertmanager
         self._clients["viewer"].fire("alertmanager", token, body)
         self._posted += 1
-        self.settle()
 
     def settle(self) -> None:
         """Wait until everything that is due has been done."""
@@ -168,7 +175,7 @@ class RealWorld(World):
 
 
 def _said(mail: Mail, names: dict[str, str]) -> Said:
-    incidents = tuple(names[incident] for incident in mail.headers["X-Incident-Id"].split(", "))
+    incidents = tuple(names[incident.strip()] for incident in mail.headers["X-Incident-Id"].split(","))
     return Said(mail.to.partition("@")[0], "email", incidents, mail.subject, mail.text)
 
 

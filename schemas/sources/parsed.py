@@ -51,7 +51,8 @@ class BadBody(Exception):
 class Rejected:
     """A member of a good body that cannot be an alert; it goes to the dead letters, the others go on.
 
-    `index` counts from 0 in the body's list, `field` is its part that is wrong, `problem` says why.
+    `index` counts from 0 in the body's list and is -1 for the whole body, `field` is its part that is wrong, `problem`
+    says why.
     """
 
     index: int

@@ -1,6 +1,7 @@
 """What a channel is: it takes one message for one person and says what became of it.
 
-The pager hands over a `Message` (one delivery of one or more pages) and gets one of four answers back. A
+The pager hands over a `Message` (one delivery of one or more pages), the watchdog a `Notice`, and both get one of four
+answers back. A
 channel never raises for a provider's answer and never waits without a limit, so the pager is the single place
 that decides about retries. Read next: `render` (what a message says), `email` (the first real channel), `memory`
 (the fake), `registry` (how a name becomes a channel).
@@ -120,6 +121,24 @@ class Message:
             raise ValueError("opened_at needs a time zone")
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What Tocsin says about itself to one person: no incident, nothing to acknowledge.
+
+    Params:
+        key: names this notice; equal on every attempt and for everybody who gets it.
+        to, person_id: as in a `Message`.
+        title: one line.
+        text: paragraphs.
+    """
+
+    key: str
+    to: str
+    person_id: str
+    title: str
+    text: str
+
+
 class Channel(Protocol):
     """One way to reach people. Values that hold addresses or secrets stay inside."""
 
@@ -128,7 +147,7 @@ class Channel(Protocol):
         """The word used in configuration and events, e.g. "email"."""
         ...
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message | Notice) -> Outcome:
         """Deliver the message, in bounded time, and say what became of it. Never raises for an answer."""
         ...
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import aiosmtplib
 
-from streams.channels.base import Message, Outcome, Rejected, Sent
+from streams.channels.base import Message, Notice, Outcome, Rejected, Sent
+from streams.channels.notice import render_notice
 from streams.channels.render import Rendered, render
 from streams.channels.smtp import SmtpSettings, Step, is_mail_address, outcome_of, tls_context
 
@@ -45,14 +46,15 @@ class EmailChannel:
         """The word used in configuration and events."""
         return "email"
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message | Notice) -> Outcome:
         """Hand `message` to the server; `Sent` names its Message-ID, equal on every attempt.
 
         Blocks at most `total_timeout` seconds, waiting for other messages included.
         """
         if not is_mail_address(message.to):
             return Rejected("recipient: not an address that mail can be sent to")
-        rendered = render(message, self._settings.domain, self._now())
+        domain, now = self._settings.domain, self._now()
+        rendered = render_notice(message, domain, now) if isinstance(message, Notice) else render(message, domain, now)
         delivery = _Delivery(message.to, compose(rendered, self._settings, message.to))
         try:
             async with asyncio.timeout(self._settings.total_timeout):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 
-from streams.channels.base import Message, Outcome, Sent
+from streams.channels.base import Message, Notice, Outcome, Sent
 
 
 class MemoryChannel:
     """Records each message it is handed and answers from a script, or `Sent` when the script is empty.
 
     `messages` holds every attempt, whatever the answer was; `delivered` only what a person would have seen, so
-    also what was answered with `Uncertain` by `script(..., arrives=True)`.
+    also what was answered with `Uncertain` by `script(..., arrives=True)`. `notices` holds the notices, likewise.
     """
 
     def __init__(self, name: str = "email") -> None:
@@ -22,6 +22,7 @@ class MemoryChannel:
         self._script: deque[tuple[Outcome, bool]] = deque()
         self.messages: list[Message] = []
         self.delivered: list[Message] = []
+        self.notices: list[Notice] = []
         self.closed = False
 
     @property
@@ -33,12 +34,14 @@ class MemoryChannel:
         """Answer the next messages with `outcomes`, in order; `arrives`: they are delivered whatever is answered."""
         self._script.extend((outcome, arrives or isinstance(outcome, Sent)) for outcome in outcomes)
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: Message | Notice) -> Outcome:
         """Remember `message` and give the next scripted answer; `Sent` names it by its delivery key."""
-        self.messages.append(message)
         outcome, arrives = self._script.popleft() if self._script else (Sent(f"memory-{message.key}"), True)
-        if arrives:
-            self.delivered.append(message)
+        if isinstance(message, Message):
+            self.messages.append(message)
+            self.delivered += [message] if arrives else []
+        elif arrives:
+            self.notices.append(message)
         return outcome
 
     async def close(self) -> None:

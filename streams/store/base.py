@@ -239,6 +239,12 @@ class Store(Protocol):
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""
 
+    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
+        """Let the queued pages of these (user, method) wait until their time at least; returns how many must.
+
+        They stay queued: an acknowledgement still cancels them, and they are claimed together.
+        """
+
     def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
         """Take up to `limit` queued pages, for `lease` seconds of unmoved time."""
 

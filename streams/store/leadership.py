@@ -19,6 +19,7 @@ class Seat(IntEnum):
 
     RELAY = 7212
     SEALER = 7213
+    PRUNER = 7214
 
 
 class Leadership:

@@ -315,6 +315,14 @@ class MemoryStore:
                 held.lease_until = wall + timedelta(seconds=lease)
             return [held.due for held in taken]
 
+    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
+        with self._changed:
+            queued = [(p, until.get((p.row.user, p.row.method))) for p in self._pages.values() if p.status == "queued"]
+            held = [(page, at) for page, at in queued if at is not None and page.row.at < at]
+            for page, at in held:
+                page.row = replace(page.row, at=at)
+            return len(held)
+
     def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
         with self._changed:
             ripe = [page for page in self._pages.values() if page.status == "queued" and page.row.at <= now]

@@ -330,6 +330,16 @@ class PostgresStore:
         )
         return sorted((Due(row["kind"], row["key"], row["at"], row["rev"]) for row in rows), key=lambda due: due.at)
 
+    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
+        users, methods = zip(*until, strict=True) if until else ((), ())
+        rows = self._rows(
+            "update pages p set at = held.until from unnest(%s::text[], %s::text[], %s::timestamptz[])"
+            ' as held("user", method, until) where p.status = \'queued\' and p."user" = held."user"'
+            " and p.method = held.method and p.at < held.until returning p.id",
+            (list(users), list(methods), list(until.values())),
+        )
+        return len(rows)
+
     def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
         rows = self._rows(
             "with ripe as (select id from pages where status = 'queued' and at <= %(now)s order by at limit %(limit)s"

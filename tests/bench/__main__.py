@@ -112,7 +112,8 @@ def main() -> None:
         with empty_route() as url:
             route = load(url, "/empty", "", "empty")["per_second"]
         produced = asyncio.run(limits.produce(started.kafka, SECONDS / 2, CONNECTIONS))
-        installation = Installation(started, started.dsn, "bench-", Path(folder), ALERTS_PARTITIONS="24")
+        apart = {"ALERTS_PARTITIONS": "24", "PAGES_PER_MINUTE": "1000"}
+        installation = Installation(started, started.dsn, "bench-", Path(folder), **apart)
         try:
             configured(installation)
             latencies = page_latency(installation)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streams.channels.base import Channel, Message, Outcome, PageLine, Rejected, Retry, Sent, Uncertain
+from streams.channels.base import Channel, Message, Notice, Outcome, PageLine, Rejected, Retry, Sent, Uncertain
 from streams.channels.email import EmailChannel
 from streams.channels.memory import MemoryChannel
 from streams.channels.smtp import SmtpSettings
@@ -63,7 +63,7 @@ async def memory(stack: AsyncExitStack) -> Situation:
         if mood != "well":
             channel.script(moods[mood], arrives=mood == "silent")
 
-    return Situation(channel, provider, lambda: [each.key for each in channel.delivered])
+    return Situation(channel, provider, lambda: [each.key for each in (*channel.delivered, *channel.notices)])
 
 
 async def email(stack: AsyncExitStack) -> Situation:
@@ -99,6 +99,16 @@ async def test_a_message_arrives_and_has_a_name_there(situation: Situation) -> N
     assert isinstance(outcome, Sent)
     assert outcome.provider_id
     assert situation.arrived() == ["delivery-1"]
+
+
+async def test_a_notice_arrives_under_one_name(situation: Situation) -> None:
+    wild = "a\r\nBcc: eve@example.test\r\n\r\n\x00<script>\u202e\ud800" + "x" * 1_000_000
+    said = Notice("began-worker", ADDRESS, "ada", wild, wild)
+
+    first, again = [await situation.channel.send(said) for _ in range(2)]
+    assert isinstance(first, Sent)
+    assert first == again
+    assert situation.arrived() == ["began-worker", "began-worker"]
 
 
 async def test_every_attempt_of_a_delivery_has_the_same_name_and_another_delivery_has_another(

@@ -136,6 +136,13 @@ async def test_a_working_intake_says_so(bench: Bench) -> None:
     await bench.intake.check()
 
 
+async def test_what_was_acknowledged_is_known_for_each_partition(bench: Bench) -> None:
+    assert bench.intake.acknowledged == {}
+    for number in range(3):
+        await bench.intake.put(receipt(f"r-{number}"), 1)
+    assert list(bench.intake.acknowledged.values()) == [2]
+
+
 # -- Kafka's own troubles ------------------------------------------------------------------------------------------
 
 

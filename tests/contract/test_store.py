@@ -331,6 +331,19 @@ def test_a_page_waits_for_its_time(store: Store) -> None:
     assert len(store.claim_pages(AT + timedelta(seconds=30), 60, 10)) == 1
 
 
+def test_a_page_that_is_postponed_waits_and_stays_queued(store: Store) -> None:
+    queue_page(store)
+    later = AT + timedelta(seconds=40)
+    assert store.postpone_pages({}) == 0
+    assert store.postpone_pages({("grace", "email"): later, ("ada", "sms"): later}) == 0
+    assert store.postpone_pages({("ada", "email"): later, ("grace", "email"): later}) == 1
+    assert store.postpone_pages({("ada", "email"): later}) == 0
+    assert store.claim_pages(AT, 60, 10) == []
+    assert store.pending_pages([ESCALATION]) == {ESCALATION: (PendingPage(PAGE, False),)}
+    assert [page.attempt for page in store.claim_pages(later, 60, 10)] == [1]
+    assert store.postpone_pages({("ada", "email"): later + timedelta(seconds=9)}) == 0
+
+
 def test_a_page_that_was_claimed_cannot_be_cancelled_and_one_cancelled_cannot_be_claimed(store: Store) -> None:
     queue_page(store)
     late = book(store, PAGE)

@@ -1,0 +1,65 @@
+"""Who names whom in the configuration: what has to stay because something else needs it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from domain.config import ApiKey, ConfigObject, Integration, Policy, RouteTree, Service, Team, User
+from domain.routing import Route
+
+Key = tuple[str, str]
+"""The kind and the id of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object names another: `path` is where, e.g. `steps[0].targets[1].team`."""
+
+    by: Key
+    path: str
+    to: Key
+
+
+def references(thing: ConfigObject) -> Iterator[Reference]:
+    """Every other object that `thing` names."""
+    for path, kind, name in _named(thing):
+        if name:
+            yield Reference((thing.kind, thing.id), path, (kind, name))
+
+
+def dangling(objects: Mapping[Key, ConfigObject]) -> tuple[Reference, ...]:
+    """The references to what is not among `objects`, in order."""
+    return tuple(ref for key in sorted(objects) for ref in references(objects[key]) if ref.to not in objects)
+
+
+def _named(thing: ConfigObject) -> Iterator[tuple[str, str, str | None]]:
+    match thing:
+        case User():
+            return
+        case Team():
+            for index, member in enumerate(thing.members):
+                yield f"members[{index}].user", "user", member.user
+        case Service():
+            yield "team", "team", thing.team
+            yield "policy", "policy", thing.policy
+        case Policy():
+            for place, step in enumerate(thing.steps):
+                for index, target in enumerate(step.targets):
+                    yield f"steps[{place}].targets[{index}].user", "user", target.user
+                    yield f"steps[{place}].targets[{index}].team", "team", target.team
+        case Integration():
+            yield "team", "team", thing.team
+        case ApiKey():
+            yield "user", "user", thing.user
+        case RouteTree():
+            yield from _of_route(thing.root, "")
+        case _:
+            assert_never(thing)
+
+
+def _of_route(route: Route, path: str) -> Iterator[tuple[str, str, str | None]]:
+    yield f"{path}service", "service", route.service
+    yield f"{path}team", "team", route.team
+    yield f"{path}policy", "policy", route.policy
+    for index, child in enumerate(route.routes):
+        yield from _of_route(child, f"{path}routes[{index}].")

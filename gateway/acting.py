@@ -1,0 +1,210 @@
+"""What people ask of incidents over HTTP. A responder may; `commands.execute` decides.
+
+Every command takes an `Idempotency-Key` (asked twice within 24 hours, it is decided once) and `If-Match` (decided only
+if the incident is still as its sender saw it).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from domain import incidents
+from domain.commands import Create, Note, PersonCommand, Words
+from domain.decision import Actor
+from domain.severity import Severity
+from gateway import filters
+from gateway.asking import Ref
+from gateway.auth import Responder
+from gateway.blocking import in_thread
+from gateway.bodies import read_body, read_json_body
+from gateway.commands import Once, Origin, execute
+from gateway.parts import Parts
+from gateway.refusals import Refusal, documented, of_fields, request_id_of
+from gateway.state import Here
+from schemas.api import AssignRequest, CommandAnswer, CommentRequest, CreateRequest, SeverityRequest
+
+CREATES = documented(
+    "unauthenticated",
+    "forbidden",
+    "conflict",
+    "body_too_large",
+    "unsupported_media_type",
+    "bad_request_fields",
+    "idempotency_key_reused",
+    "unavailable",
+)
+COMMANDS = {
+    **CREATES,
+    **documented(
+        "not_found",
+        "conflict",
+        "incident_resolved",
+        "precondition_failed",
+        "unavailable",
+        "read_model_behind",
+    ),
+}
+ETAG = {"headers": {"ETag": {"description": "the incident's version afterwards", "schema": {"type": "string"}}}}
+
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A command of the API: what it says, the body it takes if any, and what of that is asked of the incident."""
+
+    summary: str
+    command: Callable[[Any, Parts], PersonCommand]
+    body: type[BaseModel] | None = None
+
+
+def _create(body: CreateRequest, parts: Parts) -> PersonCommand:
+    title = Words(body.title, parts.salt())
+    return Create(title, _severity(body.severity), body.service, body.team, body.policy)
+
+
+def _severity(word: str) -> Severity:
+    found = filters.severities([word])
+    if len(found) != 1:
+        raise Refusal("bad_request_fields", "severity: one word is wanted.", field="severity")
+    return Severity(found[0])
+
+
+CREATE = Verb("Open an incident that no alert reports", _create, CreateRequest)
+VERBS: Mapping[str, Verb] = {
+    "ack": Verb("I have it: stop paging", lambda *_: incidents.Acknowledge()),
+    "unack": Verb("I do not have it after all: page again", lambda *_: incidents.Unacknowledge()),
+    "start": Verb("I am working on it", lambda *_: incidents.Start()),
+    "resolve": Verb("It is over", lambda *_: incidents.Resolve()),
+    "reopen": Verb("It is not over", lambda *_: incidents.Reopen()),
+    "assign": Verb("Give it to these users", lambda body, _: incidents.Assign(body.users), AssignRequest),
+    "severity": Verb(
+        "It is more or less severe", lambda body, _: incidents.SetSeverity(_severity(body.severity)), SeverityRequest
+    ),
+    "comment": Verb("Write this down", lambda body, parts: Note(Words(body.text, parts.salt())), CommentRequest),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command as it came: who asks, how, and what."""
+
+    actor: Actor
+    origin: Origin
+    command: PersonCommand
+
+
+def router() -> APIRouter:
+    """Every route that changes an incident."""
+    made = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+    created = {201: {"description": "It is open, and somebody is paged", **ETAG}, **CREATES}
+    made.post("", summary=CREATE.summary, status_code=201, responses=created, openapi_extra=_takes(CREATE))(_creator())
+    for name, verb in VERBS.items():
+        responses = {200: ETAG, **COMMANDS}
+        made.post(f"/{{ref}}/{name}", summary=verb.summary, responses=responses, openapi_extra=_takes(verb))(
+            _commander(name, verb)
+        )
+    return made
+
+
+def _takes(verb: Verb) -> dict[str, Any]:
+    if verb.body is None:
+        return {}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(verb.body)}}}}
+
+
+def _schema(body: type[BaseModel]) -> dict[str, Any]:
+    return body.model_json_schema()
+
+
+def _asker(verb: Verb) -> Callable[..., Awaitable[Asked]]:
+    """The dependency that reads a command, once the key is known."""
+
+    async def asked(
+        request: Request,
+        here: Here,
+        key: Responder,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                pattern=r"^[\x21-\x7e]{1,255}$",
+                description="the same request under the same key is decided once in 24 h, and answered the same",
+            ),
+        ] = None,
+        if_match: Annotated[
+            str | None, Header(max_length=1000, description="ETags: only if the incident is still at one of them")
+        ] = None,
+        x_tocsin_origin: Annotated[Literal["api", "cli"], Header(description="which door")] = "api",
+    ) -> Asked:
+        limit = here.parts.settings.max_body_bytes
+        raw = await (read_json_body(request, limit) if verb.body else read_body(request, limit))
+        once = Once(key.id, idempotency_key, digest_of(request, raw)) if idempotency_key is not None else None
+        origin = Origin(x_tocsin_origin, request_id_of(request), once, versions_of(if_match))
+        body = validated(verb.body, raw) if verb.body else None
+        return Asked(Actor("user", key.user or key.id), origin, verb.command(body, here.parts))
+
+    return asked
+
+
+def digest_of(request: Request, body: bytes) -> bytes:
+    """The sha256 of what is asked: method, path and body, each with its length."""
+    digest = sha256()
+    for part in (request.method.encode(), request.scope["path"].encode("utf-8", "surrogatepass"), body):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
+
+
+def versions_of(if_match: str | None) -> frozenset[int] | None:
+    """The versions that an If-Match header names, None for any (absent, or `*`). Weak tags match nothing (RFC 9110).
+
+    Raises Refusal (422) for what is no list of entity tags.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = [_TAG.fullmatch(tag.strip()) for tag in if_match.split(",")]
+    if None in tags:
+        remedy = 'Send the ETag of GET as it came, e.g. If-Match: "4".'
+        raise Refusal("bad_request_fields", "If-Match holds no entity tags.", field="If-Match", remedy=remedy)
+    strong = {tag[2] for tag in tags if tag and not tag[1]}
+    return frozenset(int(tag) for tag in strong if re.fullmatch("[0-9]{1,18}", tag))
+
+
+def validated(model: type[BaseModel], raw: bytes) -> BaseModel:
+    """A request's body. Raises Refusal (422) that names the first wrong field."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        wrong = of_fields(error.errors(include_input=False, include_url=False, include_context=False))
+        raise Refusal("bad_request_fields", wrong.detail, field=wrong.field) from None
+
+
+def _commander(name: str, verb: Verb) -> Callable[..., Awaitable[CommandAnswer]]:
+    @in_thread
+    def act(here: Here, asked: Annotated[Asked, Depends(_asker(verb))], ref: Ref, response: Response) -> CommandAnswer:
+        """Does nothing, and says so, when the incident already is as asked."""
+        answer = execute(here.parts, asked.actor, asked.origin, ref, asked.command)
+        response.headers["ETag"] = f'"{answer.version}"'
+        return answer
+
+    act.__name__ = f"{name}_incident"
+    return act
+
+
+def _creator() -> Callable[..., Awaitable[CommandAnswer]]:
+    @in_thread
+    def create_incident(
+        here: Here, asked: Annotated[Asked, Depends(_asker(CREATE))], response: Response
+    ) -> CommandAnswer:
+        """Its escalation begins at once. The title can be erased; names of services, teams and policies stay."""
+        answer = execute(here.parts, asked.actor, asked.origin, None, asked.command)
+        response.headers["ETag"] = f'"{answer.version}"'
+        response.headers["Location"] = f"/api/v1/incidents/{answer.id}"
+        return answer
+
+    return create_incident

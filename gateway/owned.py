@@ -1,0 +1,39 @@
+"""Tasks that belong to the gateway for as long as it runs: begun again when they fail, ended with it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+
+log = structlog.get_logger()
+
+PAUSE = 5.0
+"""Seconds, with jitter, before a task that failed is begun again: it must not end the gateway, which takes webhooks."""
+END_WITHIN = 5.0
+"""Seconds that tasks have to end."""
+
+Work = Callable[[], Awaitable[None]]
+"""Something that goes on until it is cancelled."""
+
+
+@asynccontextmanager
+async def owned(works: Mapping[str, Work]) -> AsyncIterator[None]:
+    """Run each of `works`, by name, beside the body; cancel them at its end."""
+    tasks = [asyncio.create_task(_again(name, work), name=name) for name, work in works.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=END_WITHIN)
+
+
+async def _again(name: str, work: Work) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a task of the gateway failed and is begun again", task=name)
+        await asyncio.sleep(random.uniform(PAUSE / 2, PAUSE))  # noqa: S311

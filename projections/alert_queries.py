@@ -1,0 +1,151 @@
+"""Alerts, asked of one connection: the write side's rows are the truth, their texts are payloads that can be erased.
+
+Labels are in the payloads' bytes. Postgres looks for the bytes of a label's name and value in them, without parsing;
+whether the label really is so is seen here.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from domain.ids import stream_uuid
+from projections.references import Key, cursor_time, incident_name, read_cursor, write_cursor
+from schemas.api_reads import AlertList, AlertView
+from schemas.payloads import read_alert
+
+Connection = psycopg.Connection[DictRow]
+
+LOOKS = 10
+"""How many pages of candidates are looked at for one page of alerts with the labels asked for."""
+ALERTS = sql.SQL(
+    """
+select s.*, p.body, i.number from alert_state s
+left join payloads p on p.ref = s.payload
+left join incidents i on i.id = s.incident
+where {where} order by s.first_seen desc, s.id desc limit {limit}
+"""
+)
+CONDITIONS: Mapping[str, LiteralString] = {
+    "status": "s.status = any(%(status)s)",
+    "severity": "s.severity = any(%(severity)s)",
+    "integration": "s.integration = any(%(integration)s)",
+    "after": "(s.first_seen, s.id) < (%(seen)s::timestamptz, %(id)s::uuid)",
+}
+OF_INCIDENT: LiteralString = """
+s.id in (
+    with wanted as (select id from incidents where {column} = %(incident)s)
+    select r.alert from alerts r join wanted w on w.id = r.incident
+    union select t.id from alert_state t join wanted w on w.id = t.incident
+)
+"""
+PLACE = re.compile(r"alert (\S{20,40}) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Alerts that are as asked in every respect; a field that is empty or None asks for nothing.
+
+    Parameters:
+        status, severity, integration: one of these words.
+        incident: alerts that it has or has had.
+        labels: each of these names has this value; an empty value is the same as no such label.
+    """
+
+    status: tuple[str, ...] = ()
+    severity: tuple[str, ...] = ()
+    integration: tuple[str, ...] = ()
+    incident: Key | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def listed(connection: Connection, wanted: AlertFilter, limit: int, cursor: str | None) -> AlertList:
+    """Alerts, the latest to appear first.
+
+    A page is short when labels are asked for that few alerts have: the search ends, and its cursor goes on there.
+    Raises BadCursor.
+    """
+    place = _read_place(cursor) if cursor is not None else None
+    found: list[AlertView] = []
+    for _ in range(LOOKS):
+        rows = _candidates(connection, wanted, limit + 1, place)
+        for row in rows[:limit]:
+            place = (row["first_seen"], str(row["id"]))
+            view = _view(row)
+            if all(view.labels.get(name, "") == value for name, value in wanted.labels):
+                found.append(view)
+            if len(found) == limit:
+                more = row is not rows[-1]
+                return AlertList(alerts=tuple(found), next_cursor=_write_place(*place) if more else None)
+        if len(rows) <= limit:
+            return AlertList(alerts=tuple(found))
+    return AlertList(alerts=tuple(found), next_cursor=_write_place(*place) if place else None)
+
+
+def _candidates(
+    connection: Connection, wanted: AlertFilter, limit: int, place: tuple[datetime, str] | None
+) -> list[DictRow]:
+    given: dict[str, Any] = {
+        "status": list(wanted.status),
+        "severity": list(wanted.severity),
+        "integration": [one.replace("\0", "\ufffd") for one in wanted.integration],
+    }
+    where: list[sql.Composable] = [
+        sql.SQL("true"),
+        *(sql.SQL(CONDITIONS[name]) for name, value in given.items() if value),
+    ]
+    if place:
+        where.append(sql.SQL(CONDITIONS["after"]))
+        given |= {"seen": place[0], "id": place[1]}
+    if wanted.incident:
+        column, given["incident"] = wanted.incident
+        where.append(sql.SQL(OF_INCIDENT).format(column=sql.Identifier(column)))
+    for index, part in enumerate(_parts(wanted.labels)):
+        given[f"part{index}"] = part
+        where.append(sql.SQL("position({} in p.body) > 0").format(sql.Placeholder(f"part{index}")))
+    query = ALERTS.format(where=sql.SQL(" and ").join(where), limit=sql.Literal(limit))
+    return connection.execute(query, given).fetchall()
+
+
+def _parts(labels: tuple[tuple[str, str], ...]) -> Iterator[bytes]:
+    """What the bytes of a payload with these labels contain, as `domain.folding` writes them."""
+    for name, value in labels:
+        if value:
+            yield from (json.dumps(text, ensure_ascii=False).encode() for text in (name, value))
+
+
+def _view(row: Mapping[str, Any]) -> AlertView:
+    alert = read_alert(bytes(row["body"])) if row["body"] is not None else None
+    return AlertView(
+        id=str(row["id"]),
+        integration=row["integration"],
+        fingerprint=row["fingerprint"],
+        status=row["status"],
+        severity=row["severity"],
+        name=alert.labels.get("alertname", "") if alert else "",
+        summary=alert.summary if alert else "",
+        labels=dict(alert.labels) if alert else {},
+        erased=row["payload"] is not None and alert is None,
+        source_time=row["source_time"],
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        reports=row["count"],
+        incident=incident_name(row["number"]) if row["number"] is not None else None,
+        incident_id=stream_uuid(row["incident"]) if row["incident"] else None,
+        receipt=row["receipt"],
+    )
+
+
+def _write_place(seen: datetime, alert: str) -> str:
+    return write_cursor("alert", seen.isoformat(), alert)
+
+
+def _read_place(cursor: str) -> tuple[datetime, str]:
+    seen, alert = read_cursor(cursor, PLACE)
+    return cursor_time(seen), alert

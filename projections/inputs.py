@@ -1,0 +1,140 @@
+"""What a decision was made from, as far as it is recorded: payloads, the configuration, and what the events say.
+
+Taken as recorded, because nothing else says it: when a report was received and, for a resolve, what it said; which
+pages were with a channel; what a channel answered; what a person asked for; the clock; an incident's number; whether
+`TOCSIN_STALE_AFTER` counted a deadline as late; until when catching up held a first page back.
+"""
+
+from hashlib import sha256
+
+from domain.alerts import Alert, AlertRow, PriorAlert
+from domain.changes import ObjectPut, ObjectRemoved
+from domain.config import Config, ConfigObject
+from domain.decision import PayloadRef
+from domain.erasing import PayloadErased
+from domain.events import Event
+from domain.ids import incident_stream
+from domain.severity import Severity
+from projections.asof import read
+from schemas.payloads import read_alert
+from streams.store.configuration import joined
+from streams.store.ledger import Ledger, Payload
+
+BATCH = 1_000
+
+
+class Erased(Exception):
+    """An input was erased, as the event at `position` says."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"erased at position {position}")
+        self.position = position
+
+
+class Tampered(Exception):
+    """A recorded input is not what it was: `field` of the `event` that holds it, and a sentence.
+
+    Without an event it is the first of its decision.
+    """
+
+    def __init__(self, field: str, problem: str, event: Event | None = None) -> None:
+        super().__init__(problem)
+        self.field, self.problem, self.event = field, problem, event
+
+
+def erasures(ledger: Ledger) -> dict[str, int]:
+    """Every payload that was erased, by the position of the event that says so."""
+    found: dict[str, int] = {}
+    after = 0
+    while lines := ledger.of_kind("erasure", after, BATCH):
+        after = lines[-1].position
+        for line in lines:
+            stored = read(line)
+            if stored and isinstance(stored.data, PayloadErased):
+                found |= {ref: line.position for ref in stored.data.refs if ref not in found}
+    return found
+
+
+class Inputs:
+    """Payloads that are proved by their digests, and the configuration at the walk's position."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._erased = erasures(ledger)
+        self._objects: dict[tuple[str, str], ConfigObject] = {}
+        self._config: Config | None = None
+        self.revision = 0
+        self.erased_users: dict[str, int] = {}
+
+    def payload(self, ref: PayloadRef) -> tuple[bytes, bytes]:
+        """Salt and body. Raises Erased, and Tampered when it is gone without a word or not what was digested."""
+        kept = self._ledger.payloads([ref.ref]).get(ref.ref, Payload(None, None))
+        if kept.salt is None or kept.body is None:
+            if ref.ref in self._erased:
+                raise Erased(self._erased[ref.ref])
+            raise Tampered("digest", f"payload {ref.ref} is gone, and no event says that it was erased")
+        if sha256(kept.salt + kept.body).hexdigest() != ref.digest:
+            raise Tampered("digest", f"payload {ref.ref} is not the one that was decided on")
+        return kept.salt, kept.body
+
+    def alert(self, ref: PayloadRef) -> tuple[bytes, Alert]:
+        """Salt and alert of a payload. Raises as `payload`."""
+        salt, body = self.payload(ref)
+        return salt, read_alert(body)
+
+    # -- configuration ---------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """The configuration at the walk's position."""
+        if self._config is None:
+            self._config = Config.of(self.revision, self._objects)
+        return self._config
+
+    def known(self, kind: str, name: str) -> ConfigObject | None:
+        """An object as it stands."""
+        return self._objects.get((kind, name))
+
+    def change(self, position: int, event: object) -> None:
+        """Go on by one configuration event."""
+        match event:
+            case ObjectPut():
+                self._objects[event.object.kind, event.object.id] = self._whole(event)
+            case ObjectRemoved():
+                self._objects.pop((event.kind, event.id), None)
+        self.revision, self._config = position, None
+
+    def _whole(self, event: ObjectPut) -> ConfigObject:
+        if event.private is None:
+            return event.object
+        self.erased_users.pop(event.object.id, None)
+        try:
+            return joined(event.object, self.payload(event.private)[1])
+        except Erased as erased:
+            self.erased_users[event.object.id] = erased.position
+        except Tampered:
+            pass  # its own event says so
+        return event.object
+
+
+def row_before(org: str, alert: str, integration: str, fingerprint: str, prior: PriorAlert | None) -> AlertRow | None:
+    """The alert's row as a decision found it. What no decision reads of it has a value that means nothing."""
+    if prior is None:
+        return None
+    return AlertRow(
+        id=alert,
+        integration=integration,
+        fingerprint=fingerprint,
+        status=prior.status,
+        severity=Severity.INFO,
+        rev=prior.rev,
+        source_time=prior.source_time,
+        received_at=prior.received_at,
+        receipt=prior.receipt,
+        first_seen=prior.received_at,
+        last_seen=prior.received_at,
+        count=0,
+        group=prior.group,
+        episode=prior.episode,
+        incident=incident_stream(org, prior.group, prior.episode) if prior.group else None,
+    )

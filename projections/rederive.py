@@ -1,0 +1,396 @@
+"""Making a decision again: from the input that is recorded of it and the streams as they stood, through the same rules.
+
+Each kind of input has a function here that hands it to the function of `domain/` that decided on it, in a book of
+its own. What comes out is compared, field by field, with what the log says.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from domain import changes, commands, escalations, groups, ids, incidents, pages, stepping
+from domain import delivering as deliveries
+from domain import folding as fold
+from domain.alerts import Alert, AlertStatus, Receipt
+from domain.book import Book, Due, Entry
+from domain.commands import PersonCommand
+from domain.decision import RULES_VERSION, PayloadRef, Refused
+from domain.erasing import PayloadErased, erasure_stream
+from domain.escalations import Escalation
+from domain.events import Event, State
+from domain.groups import Group
+from domain.intake import AlertsLost
+from domain.pages import Page, PageStatus
+from domain.severity import Severity
+from projections.asof import AsOf, Pending, Streams
+from projections.comparing import compared
+from projections.findings import Finding, Verdict
+from projections.inputs import Erased, Inputs, Tampered, row_before
+from streams.store.base import Recorded
+
+E = TypeVar("E")
+S = TypeVar("S", bound=State)
+Run = Sequence[Recorded]
+"""Consecutive events with one and the same decision behind them."""
+AlertEvent = groups.AlertFired | groups.AlertRefired | groups.AlertResolved
+
+
+class Underivable(Tampered):
+    """Nothing known leads from the input to this event: `field` of it says what is in the way."""
+
+
+@dataclass(slots=True)
+class Rederiver:
+    """Decides again. Its parts are moved along the log by `projections.verify`.
+
+    Parameters:
+        org: the organisation whose identifiers are derived.
+        asof: the streams as they stand before the run that is looked at.
+        inputs: payloads and configuration, likewise.
+        verdict: where findings and counts go.
+    """
+
+    org: str
+    asof: AsOf
+    inputs: Inputs
+    verdict: Verdict
+
+    def check(self, run: Run, following: Callable[[int], Run]) -> int:
+        """Check the decision that `run` begins with; returns how many events it is.
+
+        `following` gives the next events from the first of `run` on, whatever decisions they belong to.
+        """
+        if run[0].decision.rules_version != RULES_VERSION:
+            self.verdict.other_rules[run[0].decision.rules_version] += len(run)
+            return len(run)
+        if ids.stream_kind(run[0].stream) == "config":
+            for recorded in run:
+                self._check([recorded], lambda _, recorded=recorded: [recorded])  # type: ignore[misc]
+            return len(run)
+        return self._check(run, following)
+
+    def _check(self, run: Run, following: Callable[[int], Run]) -> int:
+        first = run[0]
+        try:
+            entries = self._derived(run, following)
+        except Erased as erased:
+            self.verdict.erased[erased.position] += len(run)
+        except Tampered as wrong:
+            self._find(next((e for e in run if e.event is wrong.event), first), wrong.field, wrong.problem)
+        except Refused as refused:
+            self._find(first, "", f"the rules refuse this ({refused.code})")
+        except (KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
+            self._find(first, "", f"the rules cannot have decided this ({type(error).__name__})")
+        else:
+            return self._compared(entries, run, following)
+        return len(run)
+
+    def _find(self, recorded: Recorded, field: str, problem: str) -> None:
+        self.verdict.add(Finding(recorded.position, recorded.stream, recorded.type, field, problem))
+
+    # -- comparing -------------------------------------------------------------------------------------------------
+
+    def _compared(self, entries: Sequence[Entry], run: Run, following: Callable[[int], Run]) -> int:
+        if not entries:
+            self._find(run[0], "", "the rules decide nothing here")
+            return len(run)
+        actual = following(len(entries))
+        for entry, recorded in zip(entries, actual, strict=False):
+            if (entry.stream, entry.event.type) != (recorded.stream, recorded.type):
+                decided = f"the rules decide {entry.event.type} in {entry.stream} here"
+                self._find(recorded, "stream" if entry.event.type == recorded.type else "type", decided)
+                return len(run)
+            self._compare(entry, recorded)
+        if len(actual) < len(entries):
+            self._find(actual[-1], "", f"the rules decide {entries[len(actual)].event.type} after this")
+        return min(len(entries), len(actual))
+
+    def _compare(self, entry: Entry, recorded: Recorded) -> None:
+        self.verdict.rederived[recorded.type] += 1
+        reads, derived = dict(recorded.decision.reads), dict(entry.decision.reads)
+        for stream, version in sorted(reads.items()):
+            if self.asof[stream].version != version:
+                self._find(recorded, f"decision.reads.{stream}", f"it stood at version {self.asof[stream].version}")
+        for stream in sorted(derived.keys() - reads.keys()):
+            self._find(recorded, f"decision.reads.{stream}", "the rules read it")
+        for field, problem in compared(entry, recorded):
+            self._find(recorded, field, problem)
+
+    # -- deciding again --------------------------------------------------------------------------------------------
+
+    def _derived(self, run: Run, following: Callable[[int], Run]) -> Sequence[Entry]:
+        cause, kind = run[0].decision.cause, ids.stream_kind(run[0].stream)
+        if kind == "config":
+            return self._configured(run)
+        if kind == "erasure":
+            return self._erased(run)
+        if cause.actor.kind == "integration":
+            return self._folded(run)
+        if cause.origin == "fold":
+            return self._lost(run) if kind == "intake" else self._fallen_back(run)
+        prefix, _, rest = cause.pointer.partition("/")
+        match prefix:
+            case "command":
+                return self._commanded(run, following)
+            case "delivery":
+                return self._settled(run, rest)
+            case "due":
+                return self._met(run, *rest.partition("/")[::2])
+        raise Underivable("decision.cause.pointer", f"no rule is known for the input {prefix!r}")
+
+    def _book(self, run: Run) -> Book:
+        cancelled = frozenset(e.stream for e in run if isinstance(e.event, pages.Cancelled))
+        numbers = iter([e.event.number for e in run if isinstance(e.event, incidents.Opened)])
+        return Book(
+            self.org,
+            self.inputs.config,
+            Streams(self.asof),
+            pending=Pending(self.asof, cancelled),
+            numbers=numbers,
+            tz_version=run[0].decision.tz_version,
+        )
+
+    def _state(self, stream: str, kind: type[S]) -> S:
+        state = self.asof[stream].state
+        if not isinstance(state, kind):
+            raise TypeError(f"{stream} is not a {kind.__name__}")
+        return state
+
+    def _folded(self, run: Run) -> Sequence[Entry]:
+        """A report of an alert."""
+        cause, book = run[0].decision.cause, self._book(run)
+        receipt, _, index = cause.causation_id.rpartition("#")
+        fired = _first(run, groups.AlertFired) or _first(run, groups.AlertRefired)
+        resolved, raised = _first(run, groups.AlertResolved), _first(run, incidents.SeverityChanged)
+        started = _first(run, escalations.Started)
+        if fired:
+            salt, alert = self._alert(fired)
+            report = self._report(run, receipt, int(index), alert, fired, salt, fired.raw_digest, started)
+            self._place(book, report, fired)
+        elif resolved:
+            alert = Alert(
+                resolved.fingerprint, AlertStatus.RESOLVED, Severity.INFO, {}, source_time=resolved.source_time
+            )
+            report = self._report(run, receipt, int(index), alert, resolved, b"", "", started)
+            self._place(book, report, resolved)
+        elif raised:
+            return self._raised(run, raised, book)
+        else:
+            raise Underivable("type", "no report of an alert leads to this")
+        fold.fold(book, report)
+        return book.entries
+
+    def _report(
+        self,
+        run: Run,
+        receipt: str,
+        index: int,
+        alert: Alert,
+        event: AlertEvent,
+        salt: bytes,
+        raw_digest: str,
+        started: escalations.Started | None,
+    ) -> fold.Report:
+        cause, decided_at = run[0].decision.cause, run[0].decision.decided_at
+        held = started.first_at if started else decided_at
+        return fold.Report(
+            alert,
+            index,
+            Receipt(receipt, cause.actor.id, event.received_at, cause.pointer),
+            salt,
+            raw_digest,
+            held if cause.catch_up else None,
+        )
+
+    def _alert(self, fired: groups.AlertFired | groups.AlertRefired) -> tuple[bytes, Alert]:
+        try:
+            return self.inputs.alert(fired.payload)
+        except Tampered as wrong:
+            raise Tampered(f"data.payload.{wrong.field}", wrong.problem, fired) from None
+
+    def _place(self, book: Book, report: fold.Report, event: AlertEvent) -> None:
+        """Put the alert's row into the book, as the event found it, where that agrees with the log."""
+        alert = fold.alert_id_of(self.org, report)
+        integration, fingerprint = report.receipt.integration, report.alert.fingerprint
+        row = row_before(self.org, alert, integration, fingerprint, event.prior)
+        if row is None:
+            return
+        if row.group is not None:
+            state = self.asof[row.group].state
+            firing = state.firing.get(alert) if isinstance(state, Group) else None
+            if firing != (row.episode if row.status is AlertStatus.FIRING else None):
+                raise Tampered("data.prior", "the alert's group says otherwise of how the alert was before", event)
+        book.alerts[alert] = row
+
+    def _raised(self, run: Run, raised: incidents.SeverityChanged, book: Book) -> Sequence[Entry]:
+        """A repeat that is worse. Of the report only its severity is recorded."""
+        recorded = next(e for e in run if e.event is raised)
+        decision = recorded.decision
+        book.begin(decision.cause, decision.decided_at, (recorded.stream,))
+        asked = incidents.Raise(raised.after, raised.alert or "")
+        book.write(recorded.stream, *incidents.decide(asked, book.read(recorded.stream, incidents.Incident)))
+        book.end()
+        return book.entries
+
+    def _lost(self, run: Run) -> Sequence[Entry]:
+        """Records that were deleted before they were read: what was lost is the input."""
+        lost = run[0].event
+        if not isinstance(lost, AlertsLost):
+            raise Underivable("type", "no loss of alerts leads to this")
+        book = self._book(run)
+        cause = run[0].decision.cause
+        stream = ids.intake_stream(self.org, lost.cluster, lost.topic, lost.partition)
+        if cause.pointer != f"{lost.cluster}/{lost.topic}/{lost.partition}@{lost.first}":
+            raise Underivable("data.first", "it is not where the decision's pointer says")
+        book.begin(cause, run[0].decision.decided_at, (stream,))
+        book.write(stream, lost)
+        book.end()
+        return book.entries
+
+    def _fallen_back(self, run: Run) -> Sequence[Entry]:
+        """Something about alerts that a person must look at."""
+        opened, episode = _first(run, incidents.Opened), _first(run, groups.EpisodeOpened)
+        if opened is None or episode is None:
+            raise Underivable("type", "no trouble leads to this")
+        about, _, name = episode.group_key.partition(":")
+        trouble = fold.Trouble.lost(name) if about == "lost" else fold.Trouble.undecidable(name)
+        cause, book = run[0].decision.cause, self._book(run)
+        fold.fall_back(book, trouble, Receipt(cause.causation_id, "", opened.started_at, cause.pointer))
+        return book.entries
+
+    def _commanded(self, run: Run, following: Callable[[int], Run]) -> Sequence[Entry]:
+        """A person's command. What was asked is known from what it became."""
+        same = (e for e in following(len(run) + 1) if e.decision.cause == run[0].decision.cause)
+        asked = next((e for e in same if isinstance(e.event, incidents.IncidentEvent)), None)
+        if asked is None:
+            raise Underivable("type", "no command leads to this")
+        decision, book = run[0].decision, self._book(run)
+        commands.execute(book, asked.stream, self._command(asked.event), decision.cause, decision.decided_at)
+        return book.entries
+
+    def _command(self, event: Event) -> PersonCommand:
+        match event:
+            case incidents.Opened(words=words):
+                named = {"service": event.service or None, "team": event.team, "policy": event.policy}
+                return commands.Create(self._words(words, "data.words"), event.severity, **named)
+            case incidents.Acknowledged():
+                return incidents.Acknowledge()
+            case incidents.Unacknowledged():
+                return incidents.Unacknowledge()
+            case incidents.Started():
+                return incidents.Start()
+            case incidents.Resolved():
+                return incidents.Resolve()
+            case incidents.Reopened():
+                return incidents.Reopen()
+            case incidents.Assigned(users=users):
+                return incidents.Assign(users)
+            case incidents.SeverityChanged(after=after):
+                return incidents.SetSeverity(after)
+            case incidents.Commented(text=text):
+                return commands.Note(self._words(text, "data.text"))
+        raise Underivable("type", "no command leads to this")
+
+    def _words(self, ref: PayloadRef | None, field: str) -> commands.Words:
+        if ref is None:
+            raise Underivable(field, "what a person wrote is not pointed at")
+        try:
+            salt, body = self.inputs.payload(ref)
+        except Tampered as wrong:
+            raise Tampered(f"{field}.{wrong.field}", wrong.problem) from None
+        return commands.Words(body.decode(), salt)
+
+    def _met(self, run: Run, kind: str, key: str) -> Sequence[Entry]:
+        """A deadline."""
+        if kind != stepping.ESCALATE:
+            raise Underivable("decision.cause.pointer", f"no rule is known for deadlines of kind {kind!r}")
+        book, now = self._book(run), run[0].decision.decided_at
+        state = self._state(key, Escalation)
+        self._refuse_erased(state)
+        late = _first(run, escalations.StepDelayed)
+        due = Due(kind, key, self._due_at(run, state))
+        stepping.run(book, due, now, timedelta() if late else timedelta.max)
+        return book.entries
+
+    @staticmethod
+    def _due_at(run: Run, state: Escalation) -> datetime:
+        """The deadline's time: the escalation's own, or an earlier one when its first step was brought forward."""
+        recorded = next((getattr(e.event, "due_at", None) for e in run), None)
+        if state.due_at is None:
+            raise Underivable("", "its escalation waits for nothing")
+        may_move = (state.loop, state.step) == (1, 1)
+        return recorded if recorded and may_move and recorded <= state.due_at else state.due_at
+
+    def _refuse_erased(self, state: Escalation) -> None:
+        """Raises Erased when a person whom the step reaches cannot be resolved any more."""
+        step = state.next_step
+        users = {user for target in (step.targets if step else ()) for user in self.inputs.config.people(target)}
+        for user in sorted(users & self.inputs.erased_users.keys()):
+            raise Erased(self.inputs.erased_users[user])
+
+    def _settled(self, run: Run, delivery: str) -> Sequence[Entry]:
+        """What a channel answered."""
+        page, event, decision = run[0].stream, run[0].event, run[0].decision
+        book = self._book(run)
+        repeat = self._state(page, Page).status is PageStatus.UNKNOWN
+        number = getattr(event, "attempt", 1)
+        result: deliveries.Result
+        match event:
+            case pages.Sent():
+                result = deliveries.Delivered()
+            case pages.Failed(reason=reason):
+                result = deliveries.Undeliverable(reason)
+            case pages.Unknown(reason=reason):
+                result = deliveries.Unsure(reason)
+            case pages.Cancelled():
+                result = deliveries.Postponed("")
+            case _:
+                raise Underivable("type", "no channel's answer leads to this")
+        attempt = deliveries.Attempt(page, delivery, number, repeat, decision.decided_at)
+        deliveries.settle(book, attempt, result, decision.decided_at)
+        return book.entries
+
+    # -- what people configure and erase ---------------------------------------------------------------------------
+
+    def _configured(self, run: Run) -> Sequence[Entry]:
+        """A change of the configuration: the object is the input; stream, reference and revision follow from it."""
+        book, recorded = self._book(run), run[0]
+        book.begin(recorded.decision.cause, recorded.decision.decided_at, (recorded.stream,))
+        match recorded.event:
+            case changes.ObjectPut(object=item, private=private):
+                stream = ids.config_stream(self.org, item.kind, item.id)
+                if private is not None and stream == recorded.stream:
+                    self._private(stream, book, private)
+                book.write(stream, recorded.event)
+            case changes.ObjectRemoved(kind=kind, id=name):
+                book.write(ids.config_stream(self.org, kind, name), recorded.event)
+            case _:
+                raise Underivable("type", "no change of the configuration leads to this")
+        book.end()
+        return book.entries
+
+    def _private(self, stream: str, book: Book, private: PayloadRef) -> None:
+        if private.ref != f"{stream}/{book.streams[stream].version + 1}":
+            raise Underivable("data.private.ref", "it is not this version's")
+        try:
+            self.inputs.payload(private)
+        except Erased as erased:
+            self.verdict.erased[erased.position] += 1
+        except Tampered as wrong:
+            raise Tampered(f"data.private.{wrong.field}", wrong.problem) from None
+
+    def _erased(self, run: Run) -> Sequence[Entry]:
+        """A request to erase: what was erased is the input."""
+        book = self._book(run)
+        for recorded in run:
+            if not isinstance(recorded.event, PayloadErased):
+                raise Underivable("type", "no request to erase leads to this")
+            book.begin(recorded.decision.cause, recorded.decision.decided_at, (recorded.stream,))
+            book.write(erasure_stream(self.org, recorded.decision.cause.causation_id), recorded.event)
+        book.end()
+        return book.entries
+
+
+def _first(run: Run, kind: type[E]) -> E | None:
+    return next((e.event for e in run if isinstance(e.event, kind)), None)

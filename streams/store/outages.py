@@ -1,0 +1,73 @@
+"""Outages that watchdogs have seen, so that several gateways tell people of each once, and once of its end."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from streams.store.postgres import SCHEMA, answers
+
+TIMEOUT = 2
+"""Seconds for connecting, and for each statement."""
+TELL_WITHIN = 60
+"""Seconds after which somebody else may tell people, because whoever wanted to has not said that it did."""
+
+BEGIN: LiteralString = f"""
+insert into {SCHEMA}.outages (role, began_at, claimed_at)
+select role, %(at)s, clock_timestamp() from unnest(%(roles)s::text[]) as role
+on conflict (role) where ended_at is null do update set claimed_at = clock_timestamp()
+where not outages.told and outages.claimed_at < clock_timestamp() - interval '{TELL_WITHIN} s'
+returning role
+"""
+TOLD: LiteralString = f"update {SCHEMA}.outages set told = true where role = any(%(roles)s) and ended_at is null"
+END: LiteralString = f"""
+update {SCHEMA}.outages set ended_at = %(at)s where role = any(%(roles)s) and ended_at is null
+returning role, began_at, told
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An outage that is over. `told`: people heard of its beginning."""
+
+    role: str
+    began_at: datetime
+    told: bool
+
+
+class Outages:
+    """The table of outages. Every method blocks for some seconds at most and raises Unavailable.
+
+    Parameters:
+        dsn: libpq connection string of a migrated database; each call has a connection of its own, they are rare.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def begin(self, roles: Collection[str], at: datetime) -> frozenset[str]:
+        """These roles stand still; returns those of which it is ours to tell people."""
+        return frozenset(row["role"] for row in self._do(BEGIN, roles, at))
+
+    def told(self, roles: Collection[str]) -> None:
+        """People have been told of these."""
+        self._do(TOLD, roles, None)
+
+    def end(self, roles: Collection[str], at: datetime) -> tuple[Ended, ...]:
+        """These roles work; returns those that did not: it is ours to tell people of their end."""
+        return tuple(Ended(row["role"], row["began_at"], row["told"]) for row in self._do(END, roles, at))
+
+    def _do(self, query: LiteralString, roles: Collection[str], at: datetime | None) -> list[DictRow]:
+        options = f"-c statement_timeout={TIMEOUT}s"
+        arguments: dict[str, Any] = {"roles": sorted(roles), "at": at}
+        with (
+            answers(),
+            psycopg.connect(
+                self._dsn, connect_timeout=TIMEOUT, options=options, row_factory=dict_row, tcp_user_timeout=15_000
+            ) as connection,
+        ):
+            cursor = connection.execute(query, arguments)
+            return cursor.fetchall() if cursor.description else []

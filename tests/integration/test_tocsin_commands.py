@@ -1,0 +1,222 @@
+"""`tocsin ack|assign|comment|create|...` and `tocsin apply|export|config`, from the command line to the events."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
+
+from compose import client, configuring, people
+from compose.cli import main
+from compose.client import Access, Client
+from domain import incidents
+from schemas.config_files import parse_config
+from streams.configuring import objects_of
+from tests.gateway_world import KEYS, GatewayWorld
+from tests.integration.test_gateway import opened
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture
+def world() -> Iterator[GatewayWorld]:
+    with GatewayWorld() as made:
+        yield made
+
+
+def handled(world: GatewayWorld, request: httpx.Request) -> httpx.Response:
+    """The gateway's answer to a client's request."""
+    path = request.url.raw_path.decode()
+    found = world.request(request.method, path, headers=dict(request.headers), content=request.content)
+    headers = {name: value for name, value in found.headers.items() if name != "content-length"}
+    return httpx.Response(found.status_code, headers=headers, content=found.content)
+
+
+@pytest.fixture
+def tocsin(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `tocsin` with these arguments against the world's gateway; `role` is whose key is used."""
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+
+    def run(*arguments: str, role: str = "responder", answer: Answer | None = None, text: str = "") -> Result:
+        transport = httpx.MockTransport(answer or (lambda request: handled(world, request)))
+        monkeypatch.setattr(people, "Client", lambda access: Client(access, transport))
+        access = ["--url", "http://gateway.test", "--key", KEYS[role]]
+        with capture_logs():
+            return CliRunner().invoke(main, [*arguments, *access], input=text)
+
+    return run
+
+
+def said(result: Result, *lines: str) -> None:
+    """The command succeeded and said exactly this."""
+    assert (result.exit_code, result.output.splitlines()) == (0, list(lines)), result.stderr
+
+
+def test_every_verb(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
+    name = opened(world)
+    said(tocsin("ack", name), f"{name} is acknowledged.")
+    said(tocsin("ack", name), f"{name} is acknowledged already.")
+    said(tocsin("unack", name), f"{name} is triggered.")
+    said(tocsin("start", name), f"{name} is in_progress.")
+    said(tocsin("assign", name, "grace", "ada"), f"{name} is assigned to grace, ada.")
+    said(tocsin("assign", name, "--nobody"), f"{name} is assigned to nobody.")
+    said(tocsin("severity", name, "low"), f"{name} is of severity low.")
+    said(tocsin("comment", name, "words"), f"Written down about {name}.")
+    said(tocsin("comment", name, "-", text="more\nwords\n"), f"Written down about {name}.")
+    said(tocsin("resolve", name), f"{name} is resolved.")
+    said(tocsin("reopen", name), f"{name} is triggered.")
+    said(tocsin("create", "The shop is slow", "--service", "payments", "--severity", "high"), "INC-2 is triggered.")
+    assert {event.decision.cause.origin for event in world.store.tail(0, 1000)[-2:]} == {"cli"}
+
+
+def test_a_refusal_is_a_sentence(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
+    name = opened(world)
+    tocsin("resolve", name)
+    refused = tocsin("ack", name)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"Error: {name} is resolved: resolved by user ada at 2026-03-02 03:00:00 UTC. Reo")
+    assert tocsin("assign", name).exit_code == 2
+    assert "no user `nobody`" in tocsin("assign", opened(world, "Other"), "nobody").stderr
+
+
+@pytest.mark.parametrize("failure", ["lost", "unavailable"])
+def test_a_command_whose_answer_is_lost_is_done_once(
+    world: GatewayWorld, tocsin: Callable[..., Result], failure: str
+) -> None:
+    asked: list[str] = []
+
+    def lossy(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["idempotency-key"])
+        answer = handled(world, request)
+        if len(asked) > 1:
+            return answer
+        if failure == "lost":
+            raise httpx.ReadError("connection lost")
+        return httpx.Response(503, json={"detail": "It may be done"})
+
+    said(tocsin("create", "x", answer=lossy), "INC-1 is triggered.")
+    assert len(asked) == 2 and len(set(asked)) == 1
+    assert sum(isinstance(event.event, incidents.Opened) for event in world.store.tail(0, 1000)) == 1
+
+
+def test_a_gateway_that_never_answers_is_given_up_on(tocsin: Callable[..., Result]) -> None:
+    asked: list[httpx.Request] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ConnectError("refused")
+
+    result = tocsin("ack", "INC-1", answer=silent)
+    assert (result.exit_code, len(asked)) == (1, client.ATTEMPTS)
+    assert "does not answer" in result.stderr
+
+
+# -- configuration -------------------------------------------------------------------------------------------------
+
+TEAM = "version: 1\nteams:\n  spare: {members: [{user: ada, role: lead}]}\n"
+
+
+def test_apply_shows_what_changes_before_it_writes(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text(TEAM)
+    created = ["create  team/spare", "        members[0].user: ada", "        members[0].role: lead"]
+    revision = world.store.config().revision
+    planned = tocsin("apply", "-f", str(file), "--dry-run", role="admin")
+    said(planned, *created, f"1 object would change; revision {revision}.")
+    done = tocsin("apply", "-f", str(file), role="admin")
+    said(done, *created, f"1 object changed; revision {world.store.head()}.")
+    file.write_text(TEAM.replace("ada", "grace"))
+    changed = ["update  team/spare", "        members[0].user: ada -> grace"]
+    done = tocsin("apply", "-f", str(file), role="admin")
+    said(done, *changed, f"1 object changed; revision {world.store.head()}.")
+    assert {event.decision.cause.origin for event in world.store.tail(revision, 10)} == {"cli"}
+    said(tocsin("apply", "-f", str(file), role="admin"), f"0 objects changed; revision {world.store.head()}.")
+
+
+def test_apply_asks_at_a_terminal_only(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text(TEAM)
+    monkeypatch.setattr(configuring, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    refused = tocsin("apply", "-f", str(file), role="admin", text="n\n")
+    assert refused.exit_code == 1 and "Change 1 object?" in refused.output
+    assert "spare" not in world.store.config().teams
+    assert tocsin("apply", "-f", str(file), role="admin", text="y\n").exit_code == 0
+    assert "spare" in world.store.config().teams
+
+
+def test_what_moved_between_the_question_and_the_answer_is_not_overwritten(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text(TEAM)
+    asked = 0
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            world.request("PUT", "/api/v1/config/teams/other", KEYS["admin"], json={})
+        return handled(world, request)
+
+    result = tocsin("apply", "-f", str(file), role="admin", answer=busy)
+    assert result.exit_code == 1
+    assert "is at revision" in result.stderr and "Read it again" in result.stderr
+    assert "spare" not in world.store.config().teams
+
+
+def test_what_is_exported_applies_back_to_no_change(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    revision = world.store.config().revision
+    target = tmp_path / "config" / "tocsin.yaml"
+    said(tocsin("export", "-o", str(target.parent), role="admin"), f"Written to {target}.")
+    assert target.stat().st_mode & 0o777 == 0o600
+    text = target.read_text(encoding="utf-8")
+    assert tocsin("export", role="admin").output == text
+    assert parse_config(text, "x") == objects_of(world.store.config())
+    nothing = f"0 objects changed; revision {revision}."
+    said(tocsin("apply", "-f", str(target.parent), "--prune", role="admin"), nothing)
+    (target.parent / "other.yaml").write_text("version: 1\n")
+    assert "other.yaml" in tocsin("export", "-o", str(target.parent), role="admin").stderr
+
+
+def test_pruning_removes_and_says_so(world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path) -> None:
+    tocsin("export", "-o", str(tmp_path), role="admin")
+    world.request("PUT", "/api/v1/config/teams/spare", KEYS["admin"], json={})
+    pruned = tocsin("apply", "-f", str(tmp_path), "--prune", role="admin")
+    said(pruned, "remove  team/spare", f"1 object changed; revision {world.store.head()}.")
+
+
+def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
+    for team in ({"members": [{"user": "ada", "role": "x"}]}, {}):
+        world.request("PUT", "/api/v1/config/teams/spare", KEYS["admin"], json=team)
+    world.request("PUT", "/api/v1/config/users/ada", KEYS["admin"], json={"name": "Other"})
+    expected = [
+        "2026-03-02 03:00:00 UTC  update  team/spare  root by api",
+        "        members[0].user: ada -> (nothing)",
+        "        members[0].role: x -> (nothing)",
+        "2026-03-02 03:00:00 UTC  create  team/spare  root by api",
+    ]
+    said(tocsin("config", "history", "teams/spare", role="admin"), *expected)
+    newest = tocsin("config", "history", "--limit", "1", role="admin")
+    said(newest, "2026-03-02 03:00:00 UTC  update  user/ada  root by api", "        personal data")
+    assert tocsin("config", "history", "teams", role="admin").exit_code == 2
+    assert tocsin("config", "history", role="viewer").exit_code == 1
+
+
+def test_every_option_of_a_command_for_people_says_what_it_does() -> None:
+    for command in main.commands.values():
+        for option in [*command.params, *(p for c in getattr(command, "commands", {}).values() for p in c.params)]:
+            assert getattr(option, "help", "an argument"), f"{command.name} {option.name}"
+
+
+def test_the_client_is_closed(world: GatewayWorld) -> None:
+    with Client(Access("http://gateway.test", "k"), httpx.MockTransport(lambda r: handled(world, r))) as gateway:
+        assert gateway.ready().status_code in (200, 503)
