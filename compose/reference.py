@@ -71,8 +71,8 @@ in the log and in the header `X-Request-Id`. Retry what has a Retry-After; anyth
 Sources: `schemas/problems.py`, `gateway/refusals.py`, `schemas/sources/parsed.py` (the limits of a webhook)."""
 
 BEFORE_ROUTES = f"""\
-- `bad_http`, and `head_too_large` beyond {HEAD_LIMIT // 1024} KiB of request line and headers, come before any route and
-  close the connection. There is no `request_id` then.
+- `bad_http`, and `head_too_large` beyond {HEAD_LIMIT // 1024} KiB of request line and headers, come before any
+  route and close the connection. There is no `request_id` then.
 - A request that is not there whole within {ARRIVAL:g} s gets no answer, its connection is closed. A body that is not
   there within {BODY_TIMEOUT:g} s is answered with `unavailable`: senders try again.
 - A body comes with a Content-Length or in chunks. It is never unpacked: with a Content-Encoding it is

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
@@ -150,12 +151,14 @@ def _listening(port: int) -> None:
 
 
 async def projector(settings: Settings, stopping: asyncio.Event) -> None:
-    """Read models and public topics, as two tasks that do not wait for each other."""
+    """Read models, public topics, seals and pruning, as tasks that do not wait for each other."""
     from projections.runner import Projector
     from streams.pruning import Pruner
     from streams.relay import Relay
+    from streams.sealer import Sealer
     from streams.store.progress import Progress
     from streams.store.pruning import Pruning
+    from streams.store.seals import Seals
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     stores = open_store(settings), open_store(settings)
@@ -164,12 +167,15 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     relaying = Relay(settings, stores[1], Leadership(_dsn(settings), Seat.RELAY), progress.tell)
     pruning = Pruning(_dsn(settings), timedelta(days=settings.retention_days))
     seat = Leadership(_dsn(settings), Seat.PRUNER)
-    pruner = Pruner(pruning, seat, clock_from(settings.clock_file), expiring(settings))
+    clock = clock_from(settings.clock_file)
+    pruner = Pruner(pruning, seat, clock, expiring(settings))
+    sealer = Sealer(settings, partial(Seals, _dsn(settings)), Leadership(_dsn(settings), Seat.SEALER), clock)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(projecting.run(stopping))
             tasks.create_task(relaying.run(stopping))
             tasks.create_task(pruner.run(stopping))
+            tasks.create_task(sealer.run(stopping))
     finally:
         progress.close()
         for store in stores:
@@ -188,7 +194,7 @@ def expiring(settings: Settings) -> Callable[[int], int]:
 
 
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:
-    """Folds the alerts topic into decisions, and the inbox: that needs no broker, and Faust cannot start without one."""
+    """Folds the inbox, which needs no broker, and the alerts topic, once a broker answers: Faust needs one to start."""
     from streams.brokers import until_reached
     from streams.fold import Fold
     from streams.inbox import Forwarder, InboxReader

@@ -64,17 +64,20 @@ def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[A
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something about alerts that a person must look at. One incident per `key` is open at a time."""
+    """Something about alerts that a person must look at. One incident per `key` is open at a time.
+
+    `integration` is the one that it is about, if it is about one: its team is told.
+    """
 
     key: str
     title: str
+    integration: str = ""
 
     @classmethod
     def undecidable(cls, integration: str) -> "Trouble":
         """Some alert of an integration could not be decided: fail open."""
-        return cls(
-            f"undecidable:{integration}", f"Alerts from {integration or 'an unknown integration'} were not understood"
-        )
+        whose = integration or "an unknown integration"
+        return cls(f"undecidable:{integration}", f"Alerts from {whose} were not understood", integration)
 
     @classmethod
     def lost(cls, topic: str) -> "Trouble":
@@ -87,7 +90,9 @@ def fallback_route(config: Config, trouble: Trouble) -> routing.Routing | None:
     root = config.root
     if root is None or not root.team or not root.policy:
         return None
-    return routing.Routing("fallback", "", root.team, root.policy, (), trouble.key, 0.0)
+    integration = config.integrations.get(trouble.integration)
+    team = (integration.team if integration else None) or root.team
+    return routing.Routing("fallback", "", team, root.policy, (), trouble.key, 0.0)
 
 
 def fall_back(book: Book, trouble: Trouble, receipt: Receipt) -> None:

@@ -28,6 +28,9 @@ LOOK_TIMEOUT = 2.0
 STANDS_STILL = 15.0
 """Seconds without any movement while work waits, after which a role is called not ok."""
 
+RESTS: Mapping[RoleName, float] = {"sealer": 15.0}
+"""Seconds that a role lets work wait on purpose: a seal is made every ten."""
+
 REMEDIES: Mapping[RoleName, str] = {
     "worker": "See that a worker runs and that it reaches Kafka and Postgres; its log says what it waits for.",
     "pager": "Nobody is paged. See that a pager runs and that it reaches Postgres and the mail server.",
@@ -73,8 +76,8 @@ class Lane:
         self.last = reading
 
     def still(self, now: float) -> float:
-        """Seconds that it has not moved while work waited."""
-        return now - self.moved_at if self.last.waiting else 0.0
+        """Seconds that it has not moved while work waited, beyond the time that it may rest."""
+        return max(0.0, now - self.moved_at - RESTS.get(self.last.role, 0.0)) if self.last.waiting else 0.0
 
     def lag(self, now: float) -> float:
         """Seconds that the oldest waiting work has been seen to wait, at least."""

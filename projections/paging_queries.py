@@ -39,7 +39,8 @@ order by w.first, a.delivery, a.number, a.outcome, a.position
 """
 )
 DUE = """
-select d.kind, d.key, d.at, d.held is not null as held, i.number, i.id as incident, i.title, e.run, e.loop, e.step, e.policy
+select d.kind, d.key, d.at, d.held is not null as held,
+       i.number, i.id as incident, i.title, e.run, e.loop, e.step, e.policy
 from due d left join escalations e on e.id = d.key left join incidents i on i.id = e.incident
 where (cardinality(%(kinds)s::text[]) = 0 or d.kind = any(%(kinds)s))
   and (%(number)s::bigint is null or i.number = %(number)s) and (%(id)s::text is null or i.id = %(id)s)

@@ -88,10 +88,11 @@ def _line(
 ) -> PageLine:
     body = store.latest_alert(row.incident)
     alert = read_alert(body) if body else None
+    words = None if alert else store.payload(f"{row.incident}/1")  # a person's title is a payload: ADR 10
     return PageLine(
         incident_id=ids.stream_uuid(row.incident),
         number=incident.number,
-        title=incident.title,
+        title=words.decode() if words else incident.title,
         severity=incident.severity.value,
         status=incident.status.value,
         service=incident.service,

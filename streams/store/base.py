@@ -272,6 +272,9 @@ class Store(Protocol):
         `before` is a `bundled_at`: the answer for one message is the same at each of its attempts.
         """
 
+    def payload(self, ref: str) -> bytes | None:
+        """What is kept under `ref`, None when nothing is or it was erased."""
+
     def latest_alert(self, incident: str) -> bytes | None:
         """The payload of the alert last seen on an incident, None when there is none or it was erased."""
 

@@ -141,6 +141,10 @@ class MemoryStore:
             about = [row for row in begun if (row.user, row.method) == (user, method)]
             return frozenset(row.incident for row in about if row.incident in incidents)
 
+    def payload(self, ref: str) -> bytes | None:
+        with self._changed:
+            return self._payloads.get(ref)
+
     def latest_alert(self, incident: str) -> bytes | None:
         with self._changed:
             rows = [row for row in self._alerts.values() if row.incident == incident]

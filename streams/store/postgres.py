@@ -209,6 +209,10 @@ class PostgresStore:
         )
         return frozenset(row["incident"] for row in rows)
 
+    def payload(self, ref: str) -> bytes | None:
+        rows = self._rows("select body from payloads where ref = %s", (ref,))
+        return bytes(rows[0]["body"]) if rows and rows[0]["body"] is not None else None
+
     def latest_alert(self, incident: str) -> bytes | None:
         rows = self._rows(
             "select body from alert_state join payloads on ref = payload"

@@ -112,7 +112,7 @@ def test_a_person_opens_an_incident_and_somebody_is_paged(world: GatewayWorld) -
     name = answer.json()["name"]
     assert answer.headers["location"] == f"/api/v1/incidents/{answer.json()['id']}"
     world.settle()
-    world.expect_page("ada", name)
+    assert "The example shop is slow" in world.expect_page("ada", name).subject
     shown = world.ask(f"/api/v1/incidents/{name}").json()
     assert (shown["team"], shown["policy"], shown["severity"]) == ("platform", "two-steps", "high")
     assert world.tell(name, "ack", headers={"If-Match": answer.headers["etag"]}).json()["status"] == "acknowledged"

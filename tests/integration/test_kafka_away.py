@@ -1,6 +1,8 @@
 """Kafka is killed: webhooks are still taken and people paged, and once it is back the topic lacks nothing."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +18,8 @@ from tests.services import Services
 from tests.stack import Installation, RealWorld, until
 from tests.world import alert, webhook
 
-ANSWERED_WITHIN = 1.0
-"""Seconds; Kafka is waited for 0.3 s, and the machine may be busy."""
+ANSWERED_WITHIN = 2.5
+"""Seconds; Kafka is waited for 0.3 s, the fold 0.8 s, and the machine may be busy."""
 BACK = 90.0
 """Seconds for a broker that was killed to serve again: its controller waits for the session it had to end."""
 
@@ -72,12 +74,12 @@ def post(world: RealWorld, name: str) -> str:
     return str(answer.json()["receipt"])
 
 
-def elastic(world: RealWorld, state: str) -> tuple[str, str]:
-    """A rule of Elastic's reports; returns what became of it, and of which incident."""
+def elastic(world: RealWorld, state: str) -> str:
+    """A rule of Elastic's reports; returns what became of it, as far as that was known in time."""
     body = {"alert_name": "Rule", "alert_id": "rule:a", "state": {"state": state}, "tags": {"patience": "yes"}}
     answer = send(world, "/v1/alerts/elastic", world.installation.running.webhook_tokens.elastic, body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["status"], answer.json()["incident_id"]
+    assert answer.status_code in (200, 202), answer.text
+    return str(answer.json()["status"])
 
 
 def became(world: RealWorld, receipt: str) -> dict[str, Any]:
@@ -110,14 +112,18 @@ def told(world: RealWorld, user: str, wanted: int) -> set[str]:
     return found
 
 
-def test_webhooks_are_taken_and_people_paged_while_kafka_is_dead(broker: Broker, world: RealWorld) -> None:
+def test_webhooks_are_taken_and_people_paged_while_kafka_is_dead_and_the_worker_restarted(
+    broker: Broker, world: RealWorld
+) -> None:
     world.fire("Before", service="payments")
     world.expect_page("ada", "INC-1")
     broker.running.kill()
+    os.kill(world.installation.running.pids.worker or 0, signal.SIGKILL)
     receipts = [post(world, f"Away{number}") for number in range(8)]
-    assert elastic(world, "active")[0] == "incident_created"
-    assert elastic(world, "resolved")[0] == "incident_resolved"
     told(world, "ada", 8)
+    assert elastic(world, "active") in ("incident_created", "accepted")
+    assert elastic(world, "resolved") in ("incident_resolved", "accepted")
+    until("Elastic's incident to end", lambda: world.incidents()[-1].status == "resolved" or None)
     assert ask(world, "select count(*) from tocsin.inbox where folded_at is not null and forwarded_at is null") == 10
     for receipt in receipts:
         until("the read models", lambda receipt=receipt: became(world, receipt)["state"] == "folded" or None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain import changes, escalations, groups, incidents, pages
+from domain import changes, erasing, escalations, groups, incidents, intake, pages
 from domain.config import Policy, Step, Target, User
 from domain.decision import Actor, PayloadRef
 from domain.escalations import Notified
@@ -90,6 +90,11 @@ OTHERS: list[tuple[Event, str]] = [
      "episode 2 of the alert group began"),
     (changes.ObjectPut(User("ada")), "Tocsin put user ada"),
     (changes.ObjectRemoved("user", "ada"), "Tocsin removed user ada"),
+    (erasing.PayloadErased(("alert/r-1/0", "alert/r-1/1"), "R-1"), "Tocsin erased 2 texts"),
+    (
+        intake.AlertsLost("default", "alerts", 7, 10, 41),
+        "alerts were lost: the records 10 to 41 of alerts/7 were deleted before they were read",
+    ),
 ]  # fmt: skip
 
 

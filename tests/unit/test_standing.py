@@ -98,6 +98,12 @@ def test_the_pager_stands_still_when_the_oldest_page_stays_the_oldest(scene: Sce
     assert (found.ok, found.detail[:18]) == (False, "20 pages are overd")
 
 
+def test_the_sealer_may_rest_between_two_seals(scene: Scene) -> None:
+    scene.marks = Marks(12, {"projector": 12, "relay": 12, "sealer": 10}, {0: 7, 1: 3})
+    assert scene.after(15)["sealer"].standing_seconds == 0.0
+    assert not scene.after(16)["sealer"].ok
+
+
 def test_a_busy_pager_does_not_stand_still(scene: Scene) -> None:
     for second in range(20):
         pages = Overdue(5, START - timedelta(seconds=300 - second))
