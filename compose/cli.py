@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-from compose import acting, configuring, people
+from compose import acting, auditing, configuring, erasing, people, rebuilding
 from compose.prepare import hashed
 from schemas.settings import BadSettings, Settings, load_settings
 
@@ -23,7 +23,9 @@ def main() -> None:
     """Tocsin: alerts become incidents, people are paged, and every decision can be proved."""
 
 
-for command in (people.list_incidents, people.show, *acting.COMMANDS, *configuring.COMMANDS, people.status):
+PEOPLE = (people.list_incidents, people.show, *acting.COMMANDS, *configuring.COMMANDS, people.status)
+AUDITORS = (*auditing.COMMANDS, *erasing.COMMANDS, *rebuilding.COMMANDS)
+for command in (*PEOPLE, *AUDITORS):
     main.add_command(command)
 
 

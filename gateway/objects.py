@@ -29,7 +29,7 @@ from streams.configuring import Applied, Expected, Key, apply, objects_of
 KINDS: Mapping[str, str] = {**SECTIONS, "route": "route_tree"}
 """Section of the files, which is the name in the path -> kind of object."""
 
-READS = documented("unauthenticated", "forbidden", "not_found", "unavailable")
+READS = documented("unauthenticated", "forbidden", "not_found", "bad_request_fields", "unavailable")
 DELETES = {
     **READS,
     **documented("not_found", "conflict", "referenced", "precondition_failed", "bad_request_fields", "unavailable"),

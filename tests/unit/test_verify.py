@@ -22,6 +22,7 @@ from schemas.seals import encode as seal_bytes
 from schemas.seals import public_hex, sign
 from streams.channels.base import Rejected, Retry, Uncertain
 from streams.configuring import apply
+from streams.fold import Unreadable
 from streams.store.base import Save, TrackingMove
 from streams.store.deciding import open_book
 from streams.store.ledger import Line, Payload
@@ -62,6 +63,7 @@ def eventful() -> MemoryLedger:
     people(world)
     world.fold.lose(TrackingMove("default", "alerts", 0, world.offset, world.offset + 3))
     world.offset += 3
+    world.fold.save([Unreadable("default/alerts/0@99", "alertmanager", b"{", "it is no record")])
     cause = Cause(Actor("user", "root"), "cli", "command/prune", "prune", "prune")
     left = parse_config(
         CONFIG.replace("  edsger: {name: Edsger Example, email: edsger@example.test}\n", "").replace(
