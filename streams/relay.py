@@ -110,7 +110,7 @@ class Relay:
             return 0
         incidents = await patiently(partial(self._incidents, events))
         records = [self._record(event, incidents) for event in events]
-        async with producer.transaction():
+        async with asyncio.timeout(TIMEOUT_MS / 1000), producer.transaction():
             for topic, sent in records:
                 await producer.send(topic, sent.value, key=sent.key, headers=sent.headers)
         self._position = events[-1].position
