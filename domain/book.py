@@ -116,15 +116,17 @@ class Book:
 
         Streams never run backwards, and the time does not depend on what else is in the batch.
         """
-        self.end()
+        if self._decision is not None:
+            self.end()
         times = [loaded.last_at for s in involved if (loaded := self.streams.get(s)) and loaded.last_at]
         now = max([at, *times])
         self._decision = Decision(now, cause, self.config.revision, RULES_VERSION, self.tz_version)
         return now
 
     def end(self) -> None:
-        """Close the current decision: its events get the list of what it read."""
+        """Close the current decision: its events get the list of what it read. Other reads are forgotten."""
         if self._decision is None:
+            self._reads.clear()
             return
         written = {entry.stream for entry in self.entries[self._mark :]}
         reads = tuple(sorted((s, v) for s, v in self._reads.items() if s not in written))

@@ -159,8 +159,11 @@ def run_step(
 
 
 def stop(escalation: Escalation, reason: Literal["acknowledged", "resolved"]) -> tuple[EscalationEvent, ...]:
-    """End a running escalation; nothing when it runs no more."""
-    return (Stopped(reason),) if escalation.is_running else ()
+    """Nobody else is to be paged; nothing when that was said before.
+
+    An exhausted escalation is stopped too: a page of it may still be on its way.
+    """
+    return () if escalation.stopped else (Stopped(reason),)
 
 
 def evolve(escalation: Escalation, event: EscalationEvent) -> Escalation:

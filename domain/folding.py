@@ -156,6 +156,7 @@ def fold(book: Book, report: Report) -> None:
     `book` must hold the alert's row if there is one, the streams of `groups_involved`, those of
     `incidents_involved` and the escalations of these incidents.
     """
+    book.end()
     alert, receipt = report.alert, report.receipt
     row = book.alerts.get(alert_id_of(book.org, report))
     source_time = alert.source_time or receipt.received_at

@@ -90,8 +90,8 @@ class Relay:
             linger_ms=2,
             request_timeout_ms=TIMEOUT_MS,
         )
-        await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
         try:
+            await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
             self._position = await self._last_sequence(producer)
             log.info("relay resumes", position=self._position)
             while not stopping.is_set():

@@ -74,9 +74,9 @@ class MemoryWorld(World):
             self.offset += 1
             self.fold.save([Arrival(decode(encode(part)), f"default/alerts/0@{self.offset}")], (move,))
 
-    def receive_only(self, name: str) -> None:
+    def receive_only(self, name: str, service: str = "payments") -> None:
         """An alert is folded, and no pager works yet."""
-        self.receive(webhook([alert(name, {"service": "payments"}, self.now())]), self.now())
+        self.receive(webhook([alert(name, {"service": service}, self.now())]), self.now())
 
     def deliver(self, claimed: Sequence[Delivery]) -> None:
         """Hand messages to the channel and save what became of them."""

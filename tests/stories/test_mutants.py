@@ -49,7 +49,7 @@ MUTANTS = {
     ),
     "an acknowledgement does not stop the escalation": (
         "domain/escalations.py",
-        "    return (Stopped(reason),) if escalation.is_running else ()",
+        "    return () if escalation.stopped else (Stopped(reason),)",
         "    return ()",
     ),
     "the last step is left out": (

@@ -1,6 +1,7 @@
 """What the pager does when channels fail, pagers die and deadlines are met late."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -176,3 +177,18 @@ def test_two_pagers_meet_one_deadline_once(world: MemoryWorld) -> None:
     world.meet(due)
     world.advance(seconds=1)
     world.expect_nothing()
+
+
+def test_a_page_in_flight_when_an_exhausted_escalation_is_acknowledged_is_not_tried_again(world: MemoryWorld) -> None:
+    world.receive_only("Disk", service="catalogue")
+    world.pager.step()
+    in_flight = world.pager.claim(10)
+    world._now += timedelta(minutes=6)
+    world.pager.step()
+    assert "escalation.exhausted" in happened(world, "escalation")
+    world.command_only("ack", "INC-1", "ada")
+    world.channel.script(Retry("connect: refused"))
+    world.deliver(in_flight)
+    world.advance(minutes=10)
+    world.expect_nothing()
+    assert happened(world, "page") == ["page.queued", "page.cancelled"]
