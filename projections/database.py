@@ -7,7 +7,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streams.store.base import WrongStore
-from streams.store.postgres import SCHEMA, answers
+from streams.store.connected import answers
+from streams.store.postgres import SCHEMA
 
 READ_SCHEMA = "read_models"
 STORE_SCHEMA = SCHEMA

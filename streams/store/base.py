@@ -23,6 +23,7 @@ class StoreError(Exception):
     StoreError
      ├── Conflict      something a decision looked at has changed: load and decide again
      ├── Unavailable   the database does not answer: wait and try again
+     ├── Unstorable    the database refuses what was to be written: a bug, or an input that got past the parsers
      └── WrongStore    the database is not one this version can use: stop and tell the operator
     """
 
@@ -33,6 +34,10 @@ class Conflict(StoreError):
 
 class Unavailable(StoreError):
     """The database does not answer. After a save this means "perhaps saved": the next attempt finds out."""
+
+
+class Unstorable(StoreError):
+    """The database refuses what was to be written, and will again."""
 
 
 class WrongStore(StoreError):

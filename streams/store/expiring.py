@@ -14,8 +14,9 @@ from domain.book import Book
 from domain.decision import Actor, Cause
 from domain.erasing import PayloadErased, erasure_stream
 from streams.store.base import Save
+from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
-from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore, answers
+from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
 from streams.store.recorder import Datastore, Recorder
 from streams.store.writing import Cursor, prepare, write_rows
 

@@ -8,7 +8,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from streams.store.postgres import SCHEMA, answers
+from streams.store.connected import answers
+from streams.store.postgres import SCHEMA
 
 TIMEOUT = 2
 """Seconds for connecting, and for each statement."""

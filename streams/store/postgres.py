@@ -7,24 +7,19 @@ has moved. Committed states are kept in a bounded cache: a stale one is harmless
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString, cast
-from uuid import uuid4
 
 import psycopg
 from eventsourcing.persistence import (
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    PersistenceError,
     StoredEvent,
 )
 from psycopg.rows import DictRow
 
 from domain.alerts import AlertRow, AlertStatus
-from domain.book import Due, Loaded, PageRow, PendingPage
+from domain.book import Loaded, PendingPage
 from domain.config import Config
 from domain.events import evolve
 from domain.ids import stream_kind
@@ -32,45 +27,24 @@ from domain.severity import Severity
 from schemas.events import decode, decode_state
 from streams.store import configuration, writing
 from streams.store.base import (
-    Answered,
-    ClaimedPage,
-    Conflict,
-    DeadLetter,
     Identity,
-    InboxRow,
     RawEvent,
     Recorded,
     Save,
-    Unavailable,
 )
-from streams.store.recorder import Datastore, Recorder
+from streams.store.claims import Claims
+from streams.store.connected import answers
+from streams.store.inputs import Inputs
 
 SCHEMA = "tocsin"
 CACHED_STREAMS = 50_000
-INBOX_COLUMNS = ("receipt", "part", "key", "body", "received_at")
 POOL_SIZE = 8
 STATEMENT_TIMEOUT = 10.0
 LOCK_TIMEOUT = 5.0
 COLUMNS: LiteralString = "originator_id, originator_version, topic, state, notification_id, hash"
 
 
-@contextmanager
-def answers() -> Iterator[None]:
-    """Translate the library's and psycopg's errors into the store's."""
-    try:
-        yield
-    except IntegrityError as error:
-        raise Conflict("a version that was to be written is taken") from error
-    except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, psycopg.errors.UniqueViolation | psycopg.errors.SerializationFailure):
-            raise Conflict("a row that was to be written is taken") from error
-        raise Unavailable(f"Postgres does not answer ({type(cause).__name__})") from error
-    except PersistenceError as error:
-        raise Unavailable(f"Postgres refused ({type(error.__cause__ or error).__name__})") from error
-
-
-class PostgresStore:
+class PostgresStore(Inputs, Claims):
     """See `streams.store.base.Store`.
 
     Parameters:
@@ -89,20 +63,11 @@ class PostgresStore:
         lock_timeout: float = LOCK_TIMEOUT,
         schema: str = SCHEMA,
     ) -> None:
-        self._dsn = dsn
-        self._datastore = Datastore(dsn, schema, pool_size, statement_timeout, lock_timeout)
-        self._recorder = Recorder(self._datastore)
+        super().__init__(dsn, schema, pool_size, statement_timeout, lock_timeout)
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._config: Config | None = None
         self._listener: psycopg.Connection[Any] | None = None
-
-    def _rows(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[DictRow]:
-        with answers(), self._recorder.transaction() as cursor:
-            return cursor.execute(query, params, prepare=True).fetchall()
-
-    def _integer(self, query: LiteralString) -> int:
-        return int(next(iter(self._rows(query)[0].values())))
 
     # -- streams -------------------------------------------------------------------------------------------------
 
@@ -261,112 +226,6 @@ class PostgresStore:
         with answers(), self._recorder.exclusive():
             yield
 
-    def answered(self, api_key: str, key: str) -> Answered | None:
-        rows = self._rows(
-            "select digest, answer, position from commands where api_key = %s and idempotency_key = %s", (api_key, key)
-        )
-        return Answered(bytes(rows[0]["digest"]), bytes(rows[0]["answer"]), rows[0]["position"]) if rows else None
-
-    # -- inbox and dead letters ------------------------------------------------------------------------------------
-
-    def put_inbox(self, rows: Collection[InboxRow]) -> None:
-        columns = tuple([getattr(row, name) for row in rows] for name in INBOX_COLUMNS)
-        with answers(), self._recorder.transaction() as cursor:
-            cursor.execute(
-                "insert into inbox (receipt, part, key, body, received_at) select * from unnest(%s::text[], %s::int[],"
-                " %s::bytea[], %s::bytea[], %s::timestamptz[]) on conflict do nothing",
-                columns,
-                prepare=True,
-            )
-            cursor.execute(f"notify {writing.CHANNEL}")
-
-    def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
-        return self._claim_inbox("folded_at", "lease_until", lease, limit)
-
-    def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
-        return self._claim_inbox("forwarded_at", "forward_until", lease, limit)
-
-    def _claim_inbox(self, done: LiteralString, until: LiteralString, lease: float, limit: int) -> list[InboxRow]:
-        rows = self._rows(
-            f"with ripe as (select receipt, part from inbox where {done} is null"
-            f"   and ({until} is null or {until} < clock_timestamp()) order by received_at limit %(limit)s"
-            "   for update skip locked)"
-            f" update inbox i set {until} = clock_timestamp() + make_interval(secs => %(lease)s)"
-            " from ripe where i.receipt = ripe.receipt and i.part = ripe.part"
-            " returning i.receipt, i.part, i.key, i.body, i.received_at",
-            {"lease": lease, "limit": limit},
-        )
-        found = [InboxRow(r["receipt"], r["part"], bytes(r["key"]), bytes(r["body"]), r["received_at"]) for r in rows]
-        return sorted(found, key=lambda row: (row.received_at, row.receipt, row.part))
-
-    def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
-        with answers(), self._recorder.transaction() as cursor:
-            cursor.execute(
-                "update inbox i set forwarded_at = clock_timestamp(), forward_until = null"
-                " from unnest(%s::text[], %s::int[]) as r(receipt, part)"
-                " where i.receipt = r.receipt and i.part = r.part",
-                ([row.receipt for row in rows], [row.part for row in rows]),
-                prepare=True,
-            )
-
-    def dead_letters(self, receipt: str) -> list[DeadLetter]:
-        rows = self._rows("select * from dead_letters where receipt = %s order by pointer, index", (receipt,))
-        return [DeadLetter(**{**row, "body": bytes(row["body"] or b"")}) for row in rows]
-
-    # -- claiming ------------------------------------------------------------------------------------------------
-
-    def release_held(self, partitions: Collection[str], now: datetime) -> int:
-        rows = self._rows(
-            "update due set at = least(at, %s), held = null where held = any(%s) returning key",
-            (now, list(partitions)),
-        )
-        return len(rows)
-
-    def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
-        rows = self._rows(
-            "with ripe as (select kind, key from due where kind = %(kind)s and at <= %(now)s"
-            "   and (lease_until is null or lease_until < clock_timestamp()) order by at limit %(limit)s"
-            "   for update skip locked)"
-            " update due set lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
-            " from ripe where due.kind = ripe.kind and due.key = ripe.key"
-            " returning due.kind, due.key, due.at, due.rev",
-            {"kind": kind, "now": now, "lease": lease, "limit": limit},
-        )
-        return sorted((Due(row["kind"], row["key"], row["at"], row["rev"]) for row in rows), key=lambda due: due.at)
-
-    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
-        users, methods = zip(*until, strict=True) if until else ((), ())
-        rows = self._rows(
-            "update pages p set at = held.until from unnest(%s::text[], %s::text[], %s::timestamptz[])"
-            ' as held("user", method, until) where p.status = \'queued\' and p."user" = held."user"'
-            " and p.method = held.method and p.at < held.until returning p.id",
-            (list(users), list(methods), list(until.values())),
-        )
-        return len(rows)
-
-    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
-        rows = self._rows(
-            "with ripe as (select id from pages where status = 'queued' and at <= %(now)s order by at limit %(limit)s"
-            "   for update skip locked)"
-            " update pages set status = 'claimed', claim = %(claim)s,"
-            "   bundle = coalesce(bundle, %(claim)s), bundled_at = coalesce(bundled_at, clock_timestamp()),"
-            "   attempt = attempt + 1,"
-            "   lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
-            " from ripe where pages.id = ripe.id returning pages.*",
-            {"now": now, "lease": lease, "limit": limit, "claim": str(uuid4())},
-        )
-        return [_claimed(row) for row in rows]
-
-    def expired_claims(self, limit: int) -> list[ClaimedPage]:
-        rows = self._rows(
-            "with lost as (select id from pages where status = 'claimed' and lease_until < clock_timestamp()"
-            "   order by lease_until limit %s for update skip locked)"
-            " update pages set claim = gen_random_uuid(), lease_until = clock_timestamp() + interval '60 s'"
-            " from lost where pages.id = lost.id returning pages.*",
-            (limit,),
-        )
-        return [_claimed(row) for row in rows]
-
     # -- waiting -------------------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -419,15 +278,3 @@ def _raw(row: DictRow) -> RawEvent:
 def _alert_row(row: DictRow) -> AlertRow:
     named = {**row, "id": str(row["id"]), "status": AlertStatus(row["status"]), "severity": Severity(row["severity"])}
     return AlertRow(**named)
-
-
-def _claimed(row: DictRow) -> ClaimedPage:
-    page = PageRow(row["id"], row["escalation"], row["incident"], row["user"], row["method"], row["at"])
-    return ClaimedPage(
-        page=page,
-        claim=str(row["claim"]),
-        bundle=str(row["bundle"]),
-        bundled_at=row["bundled_at"],
-        attempt=row["attempt"],
-        possible_repeat=row["possible_repeat"],
-    )

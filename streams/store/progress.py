@@ -4,7 +4,8 @@ import time
 
 import psycopg
 
-from streams.store.postgres import SCHEMA, answers
+from streams.store.connected import answers
+from streams.store.postgres import SCHEMA
 
 EVERY = 1.0
 """Seconds between two writes at least."""

@@ -8,7 +8,8 @@ from typing import LiteralString
 
 import psycopg
 
-from streams.store.postgres import SCHEMA, answers
+from streams.store.connected import answers
+from streams.store.postgres import SCHEMA
 
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 30

@@ -11,8 +11,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from schemas.seals import Seal, decode, encode
 from streams.store.base import Conflict, Identity
+from streams.store.connected import answers
 from streams.store.leadership import KEEPALIVES, TIMEOUT
-from streams.store.postgres import SCHEMA, answers
+from streams.store.postgres import SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
