@@ -32,6 +32,7 @@ from streams.topics import ensure_topics
 from tests.stack import ROOT, until
 from tests.world import CONFIG, alert, webhook
 
+RUNNING: list["subprocess.Popen[bytes]"] = []
 CAUSE = Cause(Actor("system", "test"), "cli", "command/test", "test", "test")
 
 
@@ -58,6 +59,17 @@ def store(settings: Settings) -> Iterator[PostgresStore]:
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def no_role_is_left_behind() -> Iterator[None]:
+    """A test that fails half-way leaves no process."""
+    yield
+    for process in RUNNING:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+    RUNNING.clear()
+
+
 class Role:
     """A role in a process of its own."""
 
@@ -75,6 +87,7 @@ class Role:
                 stdout=log,
                 stderr=log,
             )
+        RUNNING.append(self.process)
 
     def kill(self) -> None:
         self.process.kill()
