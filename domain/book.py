@@ -44,17 +44,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Why a deadline was put off: `partition` is being caught up with. Then it comes at `ready_at`, or at once."""
+
+    partition: str
+    ready_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A deadline: `kind` names its handler, `key` what it is for. `rev` guards it: a put or drop must meet it.
 
-    `held` names the partition whose catching up it waits for: it is brought forward when that is done.
+    One that is `held` is brought forward when its partition is caught up with.
     """
 
     kind: str
     key: str
     at: datetime
     rev: int = 0
-    held: str | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)

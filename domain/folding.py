@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from domain import groups, ids, incidents, routing, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, supersedes
-from domain.book import Book
+from domain.book import Book, Held
 from domain.config import Config
 from domain.decision import Actor, Cause, PayloadRef
 from domain.severity import Severity
@@ -295,11 +295,12 @@ def _open(
     book: Book, report: Report, incident: str, group: str, episode: int, routed: routing.Routing, now: datetime
 ) -> None:
     alert = report.alert
-    first_at = report.hold or now + timedelta(seconds=routed.group_wait)
+    ready_at = now + timedelta(seconds=routed.group_wait)
+    first_at = max(report.hold, ready_at) if report.hold else ready_at
     title = routing.title(alert.labels, report.receipt.integration)
     started_at = alert.starts_at or alert.source_time or report.receipt.received_at
     book.write(incident, _opening(book, title, alert.severity, routed, started_at, now, group, episode))
-    held = report.receipt.partition if report.hold else None
+    held = Held(report.receipt.partition, ready_at) if report.hold else None
     stepping.start(book, incident, 1, routed.policy, first_at, held)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from domain import escalations, ids, incidents, pages
-from domain.book import Book, Due, PageRow
+from domain.book import Book, Due, Held, PageRow
 from domain.config import Config, Step
 from domain.decision import Actor, Cause
 
@@ -15,10 +15,10 @@ ESCALATE = "escalate"
 """The kind of deadline at which an escalation's next step runs; its key is the escalation's stream."""
 
 
-def start(book: Book, incident: str, run: int, policy: str, first_at: datetime, held: str | None = None) -> None:
+def start(book: Book, incident: str, run: int, policy: str, first_at: datetime, held: Held | None = None) -> None:
     """Begin an incident's `run`-th escalation; its first step is due at `first_at` (UTC).
 
-    `held` names the partition whose catching up the first step waits for, at most until `first_at`.
+    `held` says that the first step waits for a partition to be caught up with, at most until `first_at`.
 
     Raises KeyError when the configuration has no such policy (its validation refuses that).
     """

@@ -127,7 +127,7 @@ class RealWorld(World):
 
     def _settled(self) -> bool | None:
         query = """select (select coalesce(sum("offset" + 1), 0) from tocsin.tracking),
-            (select count(*) from tocsin.due where at <= %(now)s),
+            (select count(*) from tocsin.due where at <= %(now)s or held is not null),
             (select count(*) from tocsin.pages where status in ('queued', 'claimed') and at <= %(now)s),
             (select max(notification_id) from tocsin.stored_events), (select position from read_models.cursor)"""
         with psycopg.connect(self.installation.dsn) as connection:

@@ -239,7 +239,10 @@ class Store(Protocol):
         """The last folded offset per partition."""
 
     def release_held(self, partitions: Collection[str], now: datetime) -> int:
-        """Bring forward to `now` the deadlines that waited for these partitions to catch up; returns how many."""
+        """Bring forward the deadlines that waited for these partitions to catch up; returns how many.
+
+        Each comes when it would have come without the wait, and not before `now`.
+        """
 
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""

@@ -16,7 +16,7 @@ class Claims(Connected):
 
     def release_held(self, partitions: Collection[str], now: datetime) -> int:
         rows = self._rows(
-            "update due set at = least(at, %s), held = null where held = any(%s) returning key",
+            "update due set at = least(at, greatest(ready_at, %s)), held = null where held = any(%s) returning key",
             (now, list(partitions)),
         )
         return len(rows)

@@ -305,9 +305,10 @@ class MemoryStore:
 
     def release_held(self, partitions: Collection[str], now: datetime) -> int:
         with self._changed:
-            released = [held for held in self._due.values() if held.due.held in partitions]
-            for held in released:
-                held.due = replace(held.due, at=min(held.due.at, now), held=None)
+            released = [(row, row.due.held) for row in self._due.values() if row.due.held]
+            released = [(row, held) for row, held in released if held.partition in partitions]
+            for row, held in released:
+                row.due = replace(row.due, at=min(row.due.at, max(held.ready_at, now)), held=None)
             return len(released)
 
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:

@@ -164,9 +164,16 @@ def _write_due(cursor: Cursor, book: Book) -> None:
     new = [due for _, due in sorted(book.due_put.items()) if due.rev == 0]
     if new:
         cursor.execute(
-            "insert into due (kind, key, at, held, rev) select *, 1"
-            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[]) on conflict do nothing",
-            ([due.kind for due in new], [due.key for due in new], [due.at for due in new], [due.held for due in new]),
+            "insert into due (kind, key, at, held, ready_at, rev) select *, 1"
+            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[])"
+            " on conflict do nothing",
+            (
+                [due.kind for due in new],
+                [due.key for due in new],
+                [due.at for due in new],
+                [due.held and due.held.partition for due in new],
+                [due.held and due.held.ready_at for due in new],
+            ),
             prepare=True,
         )
         _require(cursor, len(new), "a deadline exists already")

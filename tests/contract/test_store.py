@@ -10,7 +10,7 @@ import pytest
 
 from domain import ids, incidents, pages
 from domain.alerts import AlertRow, AlertStatus
-from domain.book import Book, Due, PageRow, PendingPage
+from domain.book import Book, Due, Held, PageRow, PendingPage
 from domain.config import ContactMethod, Team, User
 from domain.decision import Actor, Cause
 from domain.incidents import Incident
@@ -296,15 +296,18 @@ def test_a_deadline_cannot_be_put_twice_as_new(store: Store) -> None:
         put_due(store, Due("escalate", ESCALATION, AT))
 
 
-def test_a_held_deadline_is_brought_forward_and_never_back(store: Store) -> None:
-    put_due(store, Due("escalate", "late", AT + timedelta(seconds=30), held="default/alerts/3"))
-    put_due(store, Due("escalate", "other", AT + timedelta(seconds=30), held="default/alerts/4"))
-    put_due(store, Due("escalate", "early", AT, held="default/alerts/3"))
-    now = AT + timedelta(seconds=5)
-    assert store.claim_due(AT - timedelta(seconds=1), 60, 10, "escalate") == []
-    assert store.release_held(["default/alerts/3"], now) == 2
+def test_a_held_deadline_is_brought_forward_to_when_it_would_have_come_and_never_back(store: Store) -> None:
+    second = timedelta(seconds=1)
+    held, other = Held("default/alerts/3", AT), Held("default/alerts/4", AT)
+    put_due(store, Due("escalate", "late", AT + 30 * second, held=held))
+    put_due(store, Due("escalate", "waits", AT + 30 * second, held=Held("default/alerts/3", AT + 20 * second)))
+    put_due(store, Due("escalate", "other", AT + 30 * second, held=other))
+    put_due(store, Due("escalate", "early", AT, held=held))
+    now = AT + 5 * second
+    assert store.release_held(["default/alerts/3"], now) == 3
     assert store.release_held(["default/alerts/3"], now) == 0
     assert {due.key: due.at for due in store.claim_due(now, 60, 10, "escalate")} == {"late": now, "early": AT}
+    assert [due.key for due in store.claim_due(AT + 20 * second, 60, 10, "escalate")] == ["waits"]
 
 
 # -- pages ---------------------------------------------------------------------------------------------------------

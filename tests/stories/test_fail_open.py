@@ -114,3 +114,16 @@ def test_what_still_fires_pages_as_soon_as_the_partition_is_caught_up_with(world
     world.fold.caught_up(["default/alerts/0"])
     world.settle()
     world.expect_page("ada", "INC-1")
+
+
+def test_what_was_held_back_still_waits_for_its_group(world: MemoryWorld) -> None:
+    body = webhook([alert("Disk", {"service": "payments", "patience": "yes"}, world.now())])
+    parsed = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS)
+    record = received("r-1", "alertmanager", world.now(), parsed.alerts, parsed.raw, b"salt")
+    move = TrackingMove("default", "alerts", 0, -1, 0)
+    world.fold.save([Arrival(record, "default/alerts/0@0")], (move,), catching_up=["default/alerts/0"])
+    world.fold.caught_up(["default/alerts/0"])
+    world.advance(seconds=29)
+    world.expect_nothing()
+    world.advance(seconds=2)
+    world.expect_page("ada", "INC-1")
