@@ -155,6 +155,17 @@ class RouteTree:
 ConfigObject = User | Team | Service | Policy | Integration | ApiKey | RouteTree
 
 
+def hashes(item: ConfigObject) -> tuple[str, ...]:
+    """The hashes of the tokens or the key that an object lets in; most let in nobody."""
+    match item:
+        case Integration():
+            return item.token_hashes or ()
+        case ApiKey():
+            return (item.hash,)
+        case _:
+            return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All configuration at one revision. `objects` is keyed by (kind, id)."""

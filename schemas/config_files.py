@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from domain.config import ApiKey, ConfigObject, Integration
+from domain.config import ConfigObject, hashes
 from schemas.config_build import build
 from schemas.config_dump import dump_config
 from schemas.config_errors import ConfigError, ConfigErrors
@@ -182,7 +182,7 @@ def _shared_tokens(read: Sequence[_Document], objects: Objects) -> Iterator[Conf
     owners: dict[str, tuple[str, str]] = {}
     for document in read:
         for key, path, node in document.named():
-            for token in _hashes(objects[key]):
+            for token in hashes(objects[key]):
                 if owners.setdefault(token, key) != key:
                     yield ConfigError(
                         document.file,
@@ -192,16 +192,6 @@ def _shared_tokens(read: Sequence[_Document], objects: Objects) -> Iterator[Conf
                         f"It has the same hash as {owners[token][0]} `{owners[token][1]}`",
                         "Run `tocsin token` for one of its own",
                     )
-
-
-def _hashes(thing: ConfigObject) -> tuple[str, ...]:
-    match thing:
-        case Integration():
-            return thing.token_hashes or ()
-        case ApiKey():
-            return (thing.hash,)
-        case _:
-            return ()
 
 
 def _files(path: Path, errors: list[ConfigError]) -> list[Path]:

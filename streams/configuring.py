@@ -8,7 +8,7 @@ from typing import Literal
 from domain import ids
 from domain.book import Book
 from domain.changes import ObjectPut, ObjectRemoved
-from domain.config import ApiKey, Config, ConfigObject, Integration, RouteTree
+from domain.config import Config, ConfigObject, Integration, RouteTree, hashes
 from domain.decision import Cause, Refused
 from domain.references import Key, dangling
 from schemas.config_differences import FieldChange, differences
@@ -165,21 +165,11 @@ def _tell_apart(after: Mapping[Key, ConfigObject], changed: Collection[Key]) -> 
     """Raises Refused when a token would let in two: nobody could say who came."""
     owners: dict[str, Key] = {}
     for key in sorted(after):
-        for digest in _hashes(after[key]):
+        for digest in hashes(after[key]):
             owner = owners.setdefault(digest, key)
             if owner != key and (owner in changed or key in changed):
                 detail = f"The {key[0]} `{key[1]}` has the same hash as the {owner[0]} `{owner[1]}`."
                 raise Refused("bad_request_fields", detail, "Run `tocsin token` for one of its own.", field="hash")
-
-
-def _hashes(thing: ConfigObject) -> tuple[str, ...]:
-    match thing:
-        case Integration():
-            return thing.token_hashes or ()
-        case ApiKey():
-            return (thing.hash,)
-        case _:
-            return ()
 
 
 def _check(store: Store, org: str, config: Config, expected: Expected) -> None:
