@@ -38,8 +38,7 @@ def route_of(config: Config, alert: Alert) -> routing.Routing:
     """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
     if config.root is None:
         raise ValueError("no routing tree is configured")
-    owners = {s.id: routing.Ownership(s.team, s.policy) for s in config.services.values()}
-    return routing.route(config.root, alert.labels, owners)
+    return routing.route(config.root, alert.labels, config.services)
 
 
 def groups_involved(

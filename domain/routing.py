@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -85,12 +85,16 @@ class Routing:
     group_wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(Protocol):
     """What a service says of itself: the team that owns it and the policy that pages for it."""
 
-    team: str
-    policy: str
+    @property
+    def team(self) -> str:
+        """The team that owns it."""
+
+    @property
+    def policy(self) -> str:
+        """The escalation policy that pages for it."""
 
 
 TITLE_LABELS = ("alertname", "service")
