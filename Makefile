@@ -7,7 +7,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m compose.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format docs bench lock clean-data clean python runtime development
+.PHONY: help demo up test check lint format docs bench bench-full bench-peer lock clean-data clean python runtime development
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,14 @@ format: development ## rewrite the code in the house's format
 docs: development ## write the generated reference and the configuration schema anew
 	@$(BIN)/python -m compose.reference
 
-bench: development ## accepted and folded alerts a second, page latency at rest
-	@$(BIN)/python -m tests.bench
+bench: development ## how fast, in two minutes; ONLY=pages for one measure
+	@$(BIN)/python -m tests.bench $(ONLY)
+
+bench-full: development ## longer, again with 100,000 open alerts; fills in docs/explanation/speed.md
+	@$(BIN)/python -m tests.bench --full --docs $(ONLY)
+
+bench-peer: development ## the same load on GoAlert (needs Go and an installed Postgres)
+	@$(BIN)/python -m tests.bench.peer --docs
 
 lock: ## write the hashed requirements and Kafka's jar hashes anew (needs uv and network)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }

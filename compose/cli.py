@@ -39,10 +39,10 @@ def _settings() -> Settings:
 def _role(name: str, doc: str) -> None:
     @main.command(name, help=doc)
     def start() -> None:
-        roles = import_module("compose.roles")
+        roles, server = import_module("compose.roles"), import_module("gateway.server")
         try:
             roles.run(name, getattr(roles, name), _settings())
-        except roles.NotConfigured as error:
+        except (roles.NotConfigured, server.ServeError) as error:
             raise click.ClickException(str(error)) from None
 
 

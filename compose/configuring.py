@@ -2,23 +2,32 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import click
 
-from compose.people import client, gateway_options
+from compose.people import client, gateway_options, told
 from projections.sentences import plain
 from schemas.api import ApplyAnswer, ConfigFieldChange
-from schemas.config_errors import ConfigErrors
 from schemas.config_files import SECTIONS
-from schemas.settings import BadSettings, load_settings
-from streams.store.base import StoreError
 
 EXPORTED = "tocsin.yaml"
 LONGEST = 200
 """Characters of a value that are shown."""
+
+
+class Applies(Protocol):
+    """Whoever can apply documents. Raises Refusal."""
+
+    def apply(
+        self, documents: Mapping[str, str], dry_run: bool, prune: bool = False, revision: int | None = None
+    ) -> ApplyAnswer:
+        """See `compose.client.Client.apply`."""
+        ...
 
 
 @click.command("apply")
@@ -34,7 +43,7 @@ LONGEST = 200
 @click.option("--dry-run", is_flag=True, help="Show what would change.")
 @click.option("--prune", is_flag=True, help="Also remove what the files do not name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; nor is asked when standard input is no terminal.")
-@click.option("--direct", is_flag=True, help="Write to the database of the settings: for the first API key.")
+@click.option("--direct", is_flag=True, help="Ask the database itself, not a gateway: for the first API key.")
 @gateway_options
 def apply(
     paths: tuple[Path, ...],
@@ -50,19 +59,14 @@ def apply(
 
     Shows first what changes: each object and its fields, old -> new. Of tokens and keys it shows hashes.
     """
-    if direct:
-        if prune:
-            raise click.UsageError("--prune needs a gateway, not --direct.")
-        _apply_directly(paths, dry_run)
-        return
     documents = _documents(paths)
-    with client(url, key, data_dir, "admin") as gateway:
-        answer = gateway.apply(documents, dry_run=True, prune=prune)
+    with _door(direct, url, key, data_dir) as door:
+        answer = door.apply(documents, dry_run=True, prune=prune)
         _show(answer)
         if not dry_run and answer.changes:
             if not yes and sys.stdin.isatty():
                 click.confirm(f"Change {_counted(len(answer.changes))}?", abort=True)
-            answer = gateway.apply(documents, dry_run=False, prune=prune, revision=answer.revision)
+            answer = door.apply(documents, dry_run=False, prune=prune, revision=answer.revision)
     _sum_up(len(answer.changes), dry_run, answer.revision)
 
 
@@ -74,15 +78,15 @@ def _documents(paths: tuple[Path, ...]) -> dict[str, str]:
         raise click.ClickException(f"A file cannot be read as UTF-8 text: {error}.") from None
 
 
-def _apply_directly(paths: tuple[Path, ...], dry_run: bool) -> None:
-    prepare = import_module("compose.prepare")
-    try:
-        applied = prepare.apply_files(load_settings(), paths, dry_run)
-    except (BadSettings, ConfigErrors, StoreError, prepare.NotConfigured) as error:
-        raise click.ClickException(str(error)) from None
-    for kind, name, change in applied.changes:
-        click.echo(f"{change:7} {kind}/{name}")
-    _sum_up(len(applied.changes), dry_run, applied.revision)
+@contextmanager
+def _door(is_direct: bool, url: str | None, key: str | None, data_dir: Path) -> Iterator[Applies]:
+    """Where to apply: a gateway, or the database itself. A refusal ends the command with its sentence."""
+    if not is_direct:
+        with client(url, key, data_dir, "admin") as gateway:
+            yield gateway
+        return
+    with told(), import_module("compose.direct").direct(data_dir) as database:
+        yield database
 
 
 def _sum_up(count: int, dry_run: bool, revision: int) -> None:

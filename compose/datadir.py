@@ -14,6 +14,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,7 @@ class Running:
 
     mailbox: URL of the local mailbox, empty when mail goes to a real server.
     started_at: ISO 8601, UTC.
+    metrics: URL of each role's metrics.
     """
 
     gateway_url: str
@@ -80,6 +82,7 @@ class Running:
     started_at: str
     data_dir: str
     topic_prefix: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 class DataDir:

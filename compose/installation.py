@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compose.datadir import Running
 from compose.demo import play
+from compose.health import folds
 from compose.logs import configure_logs
 from compose.prepare import prepare
 from compose.processes import StartError
@@ -25,7 +26,7 @@ def run(settings: Settings, fire: bool) -> int:
             await play(running, progress)
         tell(running, progress)
 
-    hooks = Hooks(prepare=_prepare, mailbox=_mailbox)
+    hooks = Hooks(prepare=_prepare, mailbox=_mailbox, folds=folds)
     return asyncio.run(up(UpSettings.from_environment(settings), hooks, on_ready, progress))
 
 

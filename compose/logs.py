@@ -1,11 +1,13 @@
 """Structured logs: one line per thing that happened, for machines (json) or people (console), on standard error.
 
-Every library's records go through the same renderer. Values whose names say that they are secret never do.
+Our own lines are rendered and written at once; those of libraries, which log with `logging`, go through the same
+processors and the same renderer. Values whose names say that they are secret never do.
 """
 
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -30,13 +32,13 @@ def configure_logs(settings: Settings, role: str) -> None:
         structlog.processors.format_exc_info,
         hide_secrets,
     ]
+    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else _console()
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, renderer],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else _console()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -65,6 +67,11 @@ def _console() -> structlog.dev.ConsoleRenderer:
 def hide_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank the values of fields whose names say that they are secret."""
     for name in event:
-        if any(word in name.lower() for word in SECRET_WORDS):
+        if _is_secret(name):
             event[name] = "[redacted]"
     return event
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)

@@ -51,9 +51,15 @@ def gateway_options(command: Command) -> Command:
 @contextmanager
 def client(url: str | None, key: str | None, data_dir: Path, role: str) -> Iterator[Client]:
     """A client for a command; a refusal ends the command with its sentence and exit code 1."""
+    with told(), Client(find_access(url, key, data_dir, role)) as opened:
+        yield opened
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A refusal within ends the command with its sentence and exit code 1."""
     try:
-        with Client(find_access(url, key, data_dir, role)) as opened:
-            yield opened
+        yield
     except (Refusal, StartError) as refusal:
         for line in getattr(refusal, "errors", ()):
             click.echo(line, err=True)

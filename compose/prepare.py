@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import hashlib
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 
 from compose.datadir import Secrets
@@ -15,12 +14,12 @@ from projections.database import READ_SCHEMA
 from schemas.config_files import load_config
 from schemas.settings import Settings
 from streams.clock import clock_from
-from streams.configuring import Applied, Key, apply, objects_of
+from streams.configuring import Key, apply
 from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA
 from streams.topics import ensure_topics
 
-__all__ = ["NotConfigured", "apply_files", "example_objects", "hashed", "load_example", "migrate_all", "prepare"]
+__all__ = ["NotConfigured", "example_objects", "hashed", "load_example", "migrate_all", "prepare"]
 
 EXAMPLE = Path(__file__).parent / "example"
 
@@ -55,21 +54,6 @@ def load_example(settings: Settings, generated: Secrets) -> bool:
         objects = example_objects(generated)
         apply(store, settings.org, objects, cause, clock_from(settings.clock_file)(), secrets.token_bytes(16))
         return True
-    finally:
-        store.close()
-
-
-def apply_files(settings: Settings, paths: Sequence[Path], dry_run: bool) -> Applied:
-    """Make the configuration what these files say, without a gateway: whoever can write the database may.
-
-    Raises ConfigErrors, NotConfigured and StoreError; each says in sentences what to do.
-    """
-    store = open_store(settings)
-    try:
-        objects = load_config(list(paths), objects_of(store.config()))
-        cause = Cause(Actor("system", "cli"), "cli", "command/apply", "apply", "apply")
-        now = clock_from(settings.clock_file)()
-        return apply(store, settings.org, objects, cause, now, secrets.token_bytes(16), dry_run=dry_run)
     finally:
         store.close()
 

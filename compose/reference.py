@@ -1,5 +1,6 @@
-"""The reference that follows from the code: settings, events, commands, problems, topics. `python -m compose.reference`
-writes it.
+"""The reference that follows from the code: settings, events, commands, problems, metrics, topics.
+
+`python -m compose.reference` writes it.
 
 What a page says is what the code says: descriptions of settings, docstrings and golden samples of events, help of
 commands, kinds of problems and the routes that answer them, the shapes of what is on the topics.
@@ -18,11 +19,13 @@ import click
 import yaml
 
 from compose.cli import main as tocsin
+from compose.reference_limits import limits_page
+from compose.reference_metrics import metrics_page
 from domain.events import KINDS
 from gateway.app import add_routes
 from gateway.bodies import BODY_TIMEOUT
 from gateway.openapi import Api
-from gateway.protocol import ARRIVAL, HEAD_LIMIT
+from gateway.protocol import ARRIVAL, HEAD_LIMIT, RESERVE, TAKING
 from schemas import asyncapi
 from schemas.config_models import config_schema_text
 from schemas.problems import KINDS as PROBLEMS
@@ -73,12 +76,15 @@ Sources: `schemas/problems.py`, `gateway/refusals.py`, `schemas/sources/parsed.p
 BEFORE_ROUTES = f"""\
 - `bad_http`, and `head_too_large` beyond {HEAD_LIMIT // 1024} KiB of request line and headers, come before any
   route and close the connection. There is no `request_id` then.
+- Beyond `TOCSIN_GATEWAY_CONNECTIONS` open connections, a request on one more is answered with `unavailable` and its
+  connection closed; `/healthz` is answered all the same. {RESERVE} more than that are closed without an answer.
 - A request that is not there whole within {ARRIVAL:g} s gets no answer, its connection is closed. A body that is not
-  there within {BODY_TIMEOUT:g} s is answered with `unavailable`: senders try again.
+  there within {BODY_TIMEOUT:g} s is answered with `unavailable`: senders try again. Whoever does not read on for
+  {TAKING:g} s loses the rest of the answer.
 - A body comes with a Content-Length or in chunks. It is never unpacked: with a Content-Encoding it is
   `unsupported_media_type`. One that is too large closes the connection.
-- Of a header that comes twice, the first counts. HEAD, OPTIONS and whatever a path does not list are
-  `method_not_allowed`, methods that HTTP does not know are `bad_http`."""
+- Of a header that comes twice, the first counts. HEAD (but of the probes), OPTIONS and whatever a path does not list
+  are `method_not_allowed`, methods that HTTP does not know are `bad_http`."""
 
 
 def files() -> Mapping[str, str]:
@@ -88,6 +94,8 @@ def files() -> Mapping[str, str]:
         "events.md": events_page(),
         "cli.md": cli_page(),
         "problems.md": problems_page(),
+        "limits.md": limits_page(),
+        "metrics.md": metrics_page(),
     }
     return {
         **{name: "\n".join((WRITTEN, "", *lines)).rstrip() + "\n" for name, lines in made.items()},

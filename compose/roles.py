@@ -17,6 +17,7 @@ from uuid import uuid4
 import structlog
 import uvloop
 
+from compose.garbage import settle
 from compose.logs import configure_logs
 from schemas.settings import Settings
 from schemas.topics import alerts_topic
@@ -45,18 +46,24 @@ def required(value: T | None, variable: str) -> T:
 
 
 def run(role: str, work: Work, settings: Settings) -> None:
-    """Run a role's `work` until a signal; its exceptions are the process's."""
+    """Run a role's `work` until a signal; its exceptions are the process's.
+
+    Raises NotConfigured; ServeError when an address that it is to listen on is taken.
+    """
     configure_logs(settings, role)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if role == "gateway" else None) as runner:
         runner.run(_until_signal(role, work, settings))
 
 
 async def _until_signal(role: str, work: Work, settings: Settings) -> None:
+    from compose.exposing import exposed
+
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     log.info("role starts")
-    await work(settings, stopping)
+    async with exposed(settings):
+        await work(settings, stopping)
     log.info("role stops")
 
 
@@ -91,14 +98,15 @@ def channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
 
 async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     """Deadlines and pages; needs Postgres and the channels, never Kafka."""
+    from compose.watching import gateways_watched
     from streams.pager import Pager
 
     clock = clock_from(settings.clock_file)
     store = open_store(settings)
     reach = channels(settings, clock)
     try:
-        stale_after = timedelta(seconds=settings.stale_after)
-        await Pager(store, settings.org, clock, reach, stale_after, settings.pages_per_minute).run(stopping)
+        async with gateways_watched(settings, _dsn(settings), store, clock, reach):
+            await Pager(store, settings.org, clock, reach, settings.pages_per_minute).run(stopping)
     finally:
         for channel in reach.values():
             await channel.close()
@@ -107,19 +115,22 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
     """Webhooks, commands, queries and readiness over HTTP."""
+    from compose.watching import GATEWAY
     from gateway.app import Parts, build
     from gateway.durable import DurableIntake
     from gateway.intake import KafkaIntake
-    from gateway.offsets import EndOffsets
     from gateway.server import serve
     from projections.lag import Lags
     from projections.queries import Queries
+    from streams.offsets import EndOffsets
+    from streams.store.heartbeats import Heartbeat
     from streams.store.outages import Outages
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     store = open_store(settings)
     queries = Queries(_dsn(settings), settings.postgres_pool_size)
     lags = Lags(_dsn(settings), settings.kafka_cluster, alerts_topic(settings))
+    heartbeat = Heartbeat(_dsn(settings), GATEWAY)
     clock = clock_from(settings.clock_file)
     reach = channels(settings, clock)
     parts = Parts(
@@ -131,22 +142,26 @@ async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
         ids=lambda: str(uuid4()),
         salt=lambda: secrets.token_bytes(16),
         lags=lags,
-        ends=EndOffsets(settings),
+        ends=EndOffsets(settings, clock),
         database_clock=store.now,
         outages=Outages(_dsn(settings)),
         channels=reach,
+        heartbeat=heartbeat.beat,
     )
     try:
-        await serve(build(parts), settings.gateway_host, settings.gateway_port, stopping, _listening)
+        host, port = settings.gateway_host, settings.gateway_port
+        await serve(build(parts), host, port, stopping, _listening, settings.gateway_connections)
     finally:
         for channel in reach.values():
             await channel.close()
+        heartbeat.close()
         lags.close()
         queries.close()
         store.close()
 
 
 def _listening(port: int) -> None:
+    settle()
     log.info("gateway listens", port=port)
 
 
@@ -196,16 +211,19 @@ def expiring(settings: Settings) -> Callable[[int], int]:
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:
     """Folds the inbox, which needs no broker, and the alerts topic, once a broker answers: Faust needs one to start."""
     from streams.brokers import until_reached
+    from streams.expiry import Expiry
     from streams.fold import Fold
     from streams.inbox import Forwarder, InboxReader
+    from streams.offsets import EndOffsets
     from streams.worker import Worker
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     store = open_store(settings)
+    clock = clock_from(settings.clock_file)
     fold = Fold(
         store=store,
         org=settings.org,
-        clock=clock_from(settings.clock_file),
+        clock=clock,
         catch_up_age=timedelta(seconds=settings.catch_up_age),
         catch_up_hold=timedelta(seconds=settings.catch_up_hold),
     )
@@ -213,6 +231,7 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(InboxReader(store, fold).run(stopping))
             tasks.create_task(Forwarder(settings, store).run(stopping))
+            tasks.create_task(Expiry(settings, store, fold, EndOffsets(settings, clock)).run(stopping))
             if await until_reached(settings, stopping):
                 await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
     finally:

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-import httpx
 import psutil
 from pydantic import SecretStr
 
@@ -25,10 +25,13 @@ from compose.ports import LOOPBACK
 from compose.processes import Command, StartError, end_orphans, end_processes
 from compose.progress import Progress
 from compose.supervisor import Child, Supervisor
+from compose.waiting import in_time, until_ready
 from schemas.settings import PREFIX, Settings, as_environment
 
 ROLES = ("gateway", "worker", "pager", "projector")
-READY_WITHIN = 60.0  # seconds
+MEASURED = ROLES[1:]
+"""Roles that get a port for metrics; the gateway has /metrics on its own."""
+FOLDS_WITHIN = 20.0  # seconds for the worker's first partitions, after which everything else is ready all the same
 FETCH_WITHIN = 700.0  # seconds for a first start of Kafka, which may fetch it over a slow line
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OUR_VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
@@ -98,11 +101,13 @@ class Hooks:
     prepare: runs once Kafka and Postgres answer and before any role: migrations, topics, example config.
     mailbox: asked when no mail server is set; None starts none.
     role: makes the child for one of `ROLES`.
+    folds: asked with the URL of the worker's metrics whether it folds; None does not wait for that.
     """
 
     prepare: Callable[[Services], Awaitable[None]]
     mailbox: Callable[[Services], Mailbox] | None = None
     role: Callable[[Services, str], Child] = Services.role
+    folds: Callable[[str], Awaitable[bool]] | None = None
 
 
 OnReady = Callable[[Running], Awaitable[None]]
@@ -167,11 +172,19 @@ class _Up:
             services = services.but(smtp_host=LOOPBACK, smtp_port=mailbox.smtp_port, smtp_mode="plain")
             await self._supervisor.start(mailbox.child)
         with self._progress.step(f"Starting {', '.join(ROLES)}"):
+            ports = self._metrics_ports()
             for name in ROLES:
-                await self._supervisor.start(hooks.role(services, name))
+                own = services.but(metrics_host=LOOPBACK, metrics_port=ports.get(name))
+                await self._supervisor.start(hooks.role(own, name))
             await until_ready(services.gateway_url)
+            running = self._describe(services, mailbox.url if mailbox else "", ports)
+            if hooks.folds and not await in_time(partial(hooks.folds, running.metrics["worker"]), FOLDS_WITHIN):
+                self._progress.say(
+                    f"The worker has been given no partitions within {FOLDS_WITHIN:.0f} s: alerts are taken and kept, "
+                    f"but open no incident before it is. See {self._supervisor.log_of('worker')}."
+                )
         self._supervisor.settle()
-        self._running = self._describe(services, mailbox.url if mailbox else "")
+        self._running = running
         self._tell_pids()
         if on_ready:
             await on_ready(self._running)
@@ -192,6 +205,13 @@ class _Up:
             data_dir=self._data.path, gateway_port=port, kafka_bootstrap=bootstrap, postgres_dsn=SecretStr(address)
         )
 
+    def _metrics_ports(self) -> Mapping[str, int]:
+        first = self._given.settings.metrics_port
+        return {
+            name: self._data.port(f"{name}-metrics", None if first is None else first + index)
+            for index, name in enumerate(MEASURED)
+        }
+
     async def _start_kafka(self) -> str:
         home = self._data.path / "kafka"
         broker = kafka.EmbeddedKafka(home, java_home=self._given.java_home, say=self._progress.say)
@@ -206,8 +226,9 @@ class _Up:
         await self._supervisor.start(Child("postgres", server.prepare, lambda: asyncio.to_thread(server.answers)))
         return server.dsn
 
-    def _describe(self, services: Services, mailbox: str) -> Running:
+    def _describe(self, services: Services, mailbox: str, ports: Mapping[str, int]) -> Running:
         settings = services.settings
+        measured = {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in ports.items()}
         return Running(
             gateway_url=services.gateway_url,
             kafka_bootstrap=settings.kafka_bootstrap or "",
@@ -219,6 +240,7 @@ class _Up:
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             data_dir=str(self._data.path),
             topic_prefix=settings.topic_prefix,
+            metrics={"gateway": f"{services.gateway_url}/metrics", **measured},
         )
 
     def _tell_pids(self) -> None:
@@ -245,28 +267,6 @@ class _Up:
             # tools that a preparation was still waiting for (a fetch, initdb)
             await asyncio.to_thread(end_processes, psutil.Process().children(recursive=True), 5.0)
             self._data.clear_running()
-
-
-async def until_ready(gateway_url: str, within: float = READY_WITHIN) -> None:
-    """Return when the gateway's `/readyz` answers 200.
-
-    Raises StartError after `within` seconds, with its last answer, which names the dependency that is not ready.
-    """
-    last = "it does not answer"
-    try:
-        async with asyncio.timeout(within), httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
-            while True:
-                try:
-                    answer = await client.get(f"{gateway_url}/readyz")
-                except httpx.HTTPError as error:
-                    last = f"it does not answer ({type(error).__name__})"
-                else:
-                    if answer.status_code == httpx.codes.OK:
-                        return
-                    last = f"{answer.status_code} {answer.text[:500]}"
-                await asyncio.sleep(0.1)
-    except TimeoutError as error:
-        raise StartError(f"The gateway at {gateway_url} was not ready within {within:.0f} s: {last}") from error
 
 
 async def _given(value: str) -> str:

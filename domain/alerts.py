@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.decision import PayloadRef
 from domain.severity import Severity
 
 SOURCE_TIME_WINDOW = timedelta(seconds=60)
@@ -87,6 +88,7 @@ class PriorAlert:
 
     rev: int
     status: AlertStatus
+    severity: Severity
     source_time: datetime
     received_at: datetime
     receipt: str
@@ -94,11 +96,23 @@ class PriorAlert:
     episode: int
 
     @classmethod
-    def of(cls, row: AlertRow | None) -> "PriorAlert | None":
+    def of(cls, row: AlertRow) -> "PriorAlert":
         """The part of `row` that decided something."""
-        if row is None:
-            return None
-        return cls(row.rev, row.status, row.source_time, row.received_at, row.receipt, row.group, row.episode)
+        return cls(
+            row.rev, row.status, row.severity, row.source_time, row.received_at, row.receipt, row.group, row.episode
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A report of an alert that fired already, for the event that it led to: how it came, and the row it found."""
+
+    source_time: datetime
+    received_at: datetime
+    receipt: str
+    payload: PayloadRef
+    raw_digest: str
+    prior: PriorAlert
 
 
 def supersedes(source_time: datetime, receipt: Receipt, row: AlertRow) -> bool:

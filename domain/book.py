@@ -111,6 +111,7 @@ class Book:
     alert_revs: dict[str, int] = field(default_factory=dict)
     due_put: dict[tuple[str, str], Due] = field(default_factory=dict)
     due_dropped: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    due_by: dict[tuple[str, str], datetime] = field(default_factory=dict)
     pages_put: list[PageRow] = field(default_factory=list)
     pages_cancelled: list[str] = field(default_factory=list)
     payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
@@ -189,6 +190,10 @@ class Book:
         self.due_put.pop((kind, key), None)
         self.due_dropped[kind, key] = rev
 
+    def ensure_due(self, kind: str, key: str, at: datetime) -> None:
+        """Have a deadline at `at` or earlier, whatever there is now."""
+        self.due_by[kind, key] = min(at, self.due_by.get((kind, key), at))
+
     def put_page(self, row: PageRow) -> None:
         """Queue a page."""
         self.pages_put.append(row)
@@ -211,4 +216,5 @@ class Book:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to save."""
-        return not (self.entries or self.changed_alerts or self.due_put or self.due_dropped or self.pages_cancelled)
+        rows = (self.changed_alerts, self.due_put, self.due_dropped, self.due_by, self.pages_cancelled)
+        return not self.entries and not any(rows)

@@ -80,8 +80,6 @@ def execute(book: Book, incident: str, command: PersonCommand, cause: Cause, now
 def _asked(book: Book, incident: str, command: PersonCommand) -> IncidentCommand:
     """The incident's own command, with what it takes from elsewhere."""
     match command:
-        case Acknowledge():
-            return Acknowledge(stepping.in_flight(book, incident))
         case Assign(users=users):
             for user in users:
                 _known("user", user, book.config.users, "users")

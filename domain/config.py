@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from domain.routing import Route
+from domain.routing import Route, labels_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An escalation policy: steps in order, the whole list `loops` times (1 = once through)."""
+    """An escalation policy: steps in order, the whole list `loops` times (1 = once through).
+
+    `stale_after`: seconds. A deadline that is met later than that (the pagers were down) says so; one step runs, and
+    later ones wait from then.
+    """
 
     id: str
     steps: tuple[Step, ...]
     loops: int = 1
+    stale_after: float = 600.0
     kind: Literal["policy"] = "policy"
 
 
@@ -115,7 +120,8 @@ class Integration:
 
     `source` names the format it speaks (`alertmanager`), `token_hashes` the sha256 (hex) of each bearer token it
     may present (None in a file: those it has stay), `shards` over how many partitions its alerts spread. `team` is
-    told of what of it cannot be decided. `max_alerts` and `max_body_bytes` limit one webhook, below what all may send.
+    told of what of it cannot be decided. An alert that it has not reported for `expires_after` seconds ends by itself;
+    None: never. `max_alerts` and `max_body_bytes` limit one webhook, below what all may send.
     """
 
     id: str
@@ -127,6 +133,7 @@ class Integration:
     team: str | None = None
     max_alerts: int | None = None
     max_body_bytes: int | None = None
+    expires_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ def hashes(item: ConfigObject) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All configuration at one revision. `objects` is keyed by (kind, id)."""
+    """All configuration at one revision. `labels_read`: see `routing.labels_read`."""
 
     revision: int = 0
     users: Mapping[str, User] = field(default_factory=dict)
@@ -178,6 +185,7 @@ class Config:
     integrations: Mapping[str, Integration] = field(default_factory=dict)
     api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
     root: Route | None = None
+    labels_read: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, revision: int, objects: Mapping[tuple[str, str], ConfigObject]) -> "Config":
@@ -193,6 +201,7 @@ class Config:
             integrations={o.id: o for o in values if isinstance(o, Integration)},
             api_keys={o.id: o for o in values if isinstance(o, ApiKey)},
             root=tree.root if isinstance(tree, RouteTree) else None,
+            labels_read=labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset(),
         )
 
     def people(self, target: Target) -> tuple[str, ...]:

@@ -91,10 +91,14 @@ class StepDelayed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Nobody else is to be paged: somebody acknowledged, or it is over."""
+    """Nobody else is to be paged: somebody acknowledged, or it is over.
+
+    `in_flight` are pages that were with a channel at that moment: they may still arrive.
+    """
 
     type: ClassVar[str] = "escalation.stopped.v1"
     reason: Literal["acknowledged", "resolved"]
+    in_flight: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class Escalation:
 
 
 def run_step(
-    escalation: Escalation, due_at: datetime, notified: tuple[Notified, ...], now: datetime, stale_after: timedelta
+    escalation: Escalation, due_at: datetime, notified: tuple[Notified, ...], now: datetime
 ) -> tuple[EscalationEvent, ...]:
     """What a deadline that has come decides.
 
@@ -144,26 +148,28 @@ def run_step(
         due_at: the deadline as its row has it: a first step that was held back may have been brought forward.
         notified: the people and methods that the next step's targets stand for at this moment.
         now: UTC; the following step's delay counts from here.
-        stale_after: a deadline met later than this says so, once.
     """
-    step = escalation.next_step
-    if not escalation.is_running or now < due_at:
+    step, policy = escalation.next_step, escalation.policy
+    if policy is None or not escalation.is_running or now < due_at:
         return ()
     if step is None:
         return (Exhausted(due_at),)
     at = (escalation.loop, escalation.step, due_at)
-    late: tuple[EscalationEvent, ...] = (StepDelayed(*at, "stale"),) if now - due_at > stale_after else ()
+    stale = now - due_at > timedelta(seconds=policy.stale_after)
+    late: tuple[EscalationEvent, ...] = (StepDelayed(*at, "stale"),) if stale else ()
     if not notified:
         return (*late, StepSkipped(*at, "nobody_reachable", now))
     return (*late, StepNotified(*at, notified, now + timedelta(seconds=step.escalate_after)))
 
 
-def stop(escalation: Escalation, reason: Literal["acknowledged", "resolved"]) -> tuple[EscalationEvent, ...]:
-    """Nobody else is to be paged; nothing when that was said before.
+def stop(
+    escalation: Escalation, reason: Literal["acknowledged", "resolved"], in_flight: tuple[str, ...]
+) -> tuple[EscalationEvent, ...]:
+    """Nobody else is to be paged; nothing when that was said before. `in_flight`: pages that are with a channel.
 
     An exhausted escalation is stopped too: a page of it may still be on its way.
     """
-    return () if escalation.stopped else (Stopped(reason),)
+    return () if escalation.stopped else (Stopped(reason, in_flight),)
 
 
 def evolve(escalation: Escalation, event: EscalationEvent) -> Escalation:

@@ -6,11 +6,11 @@ writes no event. Routing runs at fire and re-fire only: an alert stays in its gr
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
-from domain import groups, ids, incidents, routing, stepping
-from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, supersedes
+from domain import expiry, groups, ids, incidents, routing, stepping
+from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat, supersedes
 from domain.book import Book, Held
 from domain.config import Config
 from domain.decision import Actor, Cause, PayloadRef
@@ -106,7 +106,7 @@ def fall_back(book: Book, trouble: Trouble, receipt: Receipt) -> None:
     latest = book.streams[stream].state
     before = latest.incident if isinstance(latest, groups.Group) else None
     cause = Cause(Actor("system", "fold"), "fold", receipt.pointer, receipt.id, receipt.id)
-    now = book.begin(cause, receipt.received_at, _involved(book, stream, before))
+    now = book.begin(cause, receipt.received_at, stepping.involved(book, stream, before))
     group = book.read(stream, groups.Group)
     if group.incident and book.read(group.incident, incidents.Incident).is_open:
         book.end()
@@ -214,22 +214,12 @@ def _cause(report: Report) -> Cause:
     )
 
 
-def _involved(book: Book, group: str, incident: str | None) -> list[str]:
-    """A group, an incident and the incident's latest escalation: the streams whose times a decision may not precede."""
-    streams = [group]
-    if incident and incident in book.streams:
-        streams.append(incident)
-        runs = book.read(incident, incidents.Incident).runs
-        streams.append(ids.escalation_stream(book.org, incident, runs))
-    return streams
-
-
 def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> None:
     routed = route_of(book.config, report.alert)
     stream = ids.group_stream(book.org, routed.group_key)
     latest = book.streams[stream].state
     incident_stream = latest.incident if isinstance(latest, groups.Group) else None
-    now = book.begin(_cause(report), report.receipt.received_at, _involved(book, stream, incident_stream))
+    now = book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, stream, incident_stream))
     group = book.read(stream, groups.Group)
     joins = group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open
     episode = group.episode if joins else group.episode + 1
@@ -246,13 +236,20 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     else:
         _open(book, report, incident, stream, episode, routed, now)
     book.put_alert(new)
+    expiry.watch(book, new)
     book.end()
+
+
+_MEMBERS = tuple(member.name for member in fields(Alert))
+_JSON = json.JSONEncoder(
+    default=lambda value: dict(value) if isinstance(value, Mapping) else str(value), sort_keys=True, ensure_ascii=False
+)
 
 
 def _keep_payload(book: Book, report: Report) -> PayloadRef:
     ref = f"alert/{report.receipt.id}/{report.index}"
-    body = json.dumps(asdict(report.alert), default=str, sort_keys=True, ensure_ascii=False).encode()
-    return book.put_payload(ref, report.salt, body)
+    members = {name: getattr(report.alert, name) for name in _MEMBERS}
+    return book.put_payload(ref, report.salt, _JSON.encode(members).encode())
 
 
 def _episode(routed: routing.Routing, episode: int, incident: str) -> groups.EpisodeOpened:
@@ -271,7 +268,6 @@ def _episode(routed: routing.Routing, episode: int, incident: str) -> groups.Epi
 def _fired(
     config: Config, report: Report, new: AlertRow, payload: PayloadRef, row: AlertRow | None
 ) -> groups.AlertFired | groups.AlertRefired:
-    read = routing.labels_read(config.root) if config.root else frozenset()
     kind = groups.AlertRefired if row and row.group else groups.AlertFired
     return kind(
         alert=new.id,
@@ -280,13 +276,13 @@ def _fired(
         episode=new.episode,
         incident=new.incident or "",
         severity=new.severity,
-        labels={name: value for name, value in sorted(report.alert.labels.items()) if name in read},
+        labels={name: value for name, value in sorted(report.alert.labels.items()) if name in config.labels_read},
         source_time=new.source_time,
         received_at=new.received_at,
         receipt=new.receipt,
         payload=payload,
         raw_digest=report.raw_digest,
-        prior=PriorAlert.of(row),  # type: ignore[arg-type]  # a re-fire has a row
+        prior=PriorAlert.of(row) if row else None,  # type: ignore[arg-type]  # a re-fire has a row
     )
 
 
@@ -303,26 +299,34 @@ def _open(
     stepping.start(book, incident, 1, routed.policy, first_at, held)
 
 
-def _raise(book: Book, incident: str, report: Report, alert: str) -> None:
+def _raise(book: Book, incident: str, report: Report, alert: str, repeat: Repeat | None = None) -> None:
     """An alert of a worse severity makes its incident as severe."""
     state = book.read(incident, incidents.Incident)
-    book.write(incident, *incidents.decide(incidents.Raise(report.alert.severity, alert), state))
+    book.write(incident, *incidents.decide(incidents.Raise(report.alert.severity, alert, repeat), state))
 
 
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     """The same alert still fires: counted, and no event unless it became more severe."""
     incident = row.incident or ""
-    if report.alert.severity.worse_than(row.severity) and book.read(incident, incidents.Incident).is_open:
-        book.begin(_cause(report), report.receipt.received_at, _involved(book, row.group or "", incident))
-        _raise(book, incident, report, row.id)
-        book.end()
-    book.put_alert(_row_of(book, report, row, source_time))
+    if report.alert.severity.worse_than(row.severity):
+        state = book.read(incident, incidents.Incident)
+        if state.is_open and report.alert.severity.worse_than(state.severity):
+            book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, row.group or "", incident))
+            _raise(book, incident, report, row.id, _repeated(book, report, row, source_time))
+            book.end()
+    new = _row_of(book, report, row, source_time)
+    book.put_alert(new)
+    expiry.watch(book, new)
+
+
+def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) -> Repeat:
+    receipt, payload = report.receipt, _keep_payload(book, report)
+    return Repeat(source_time, receipt.received_at, receipt.id, payload, report.raw_digest, PriorAlert.of(row))
 
 
 def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     group, incident = row.group or "", row.incident or ""
-    book.begin(_cause(report), report.receipt.received_at, _involved(book, group, incident))
-    prior = PriorAlert.of(row)
+    book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, group, incident))
     new = _row_of(book, report, row, source_time)
     resolved = groups.AlertResolved(
         alert=row.id,
@@ -333,17 +337,11 @@ def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -
         source_time=new.source_time,
         received_at=new.received_at,
         receipt=new.receipt,
-        prior=prior,  # type: ignore[arg-type]  # the row exists
+        payload=_keep_payload(book, report),
+        raw_digest=report.raw_digest,
+        prior=PriorAlert.of(row),
     )
     book.write(group, resolved)
-    if book.read(group, groups.Group).firing_in(row.episode) == 0:
-        _end_incident(book, incident)
+    stepping.end_episode(book, group, row.episode, incident)
     book.put_alert(new)
     book.end()
-
-
-def _end_incident(book: Book, incident: str) -> None:
-    """The last alert of an episode ended: its incident resolves and nobody else is paged about it."""
-    state = book.read(incident, incidents.Incident)
-    book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
-    stepping.stop(book, incident, "resolved")

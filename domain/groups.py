@@ -60,7 +60,7 @@ class AlertRefired:
 
 @dataclass(frozen=True, slots=True)
 class AlertResolved:
-    """The source says that a firing alert has ended."""
+    """The source says that a firing alert has ended. What it said is in the payload."""
 
     type: ClassVar[str] = "group.alert_resolved.v1"
     alert: str
@@ -71,12 +71,18 @@ class AlertResolved:
     source_time: datetime
     received_at: datetime
     receipt: str
+    payload: PayloadRef
+    raw_digest: str
     prior: PriorAlert
 
 
 @dataclass(frozen=True, slots=True)
 class AlertExpired:
-    """Nobody said that the alert ended, but its source has been silent for too long."""
+    """Nobody said that the alert ended, but its source has been silent about it for too long.
+
+    Of `last_seen` and `count` no other event knows. Everything that was accepted before `heard_until` had been looked
+    at: a silence of our own making expires nothing.
+    """
 
     type: ClassVar[str] = "group.alert_expired.v1"
     alert: str
@@ -86,6 +92,7 @@ class AlertExpired:
     incident: str
     last_seen: datetime
     count: int
+    heard_until: datetime
     prior: PriorAlert
 
 
@@ -109,7 +116,7 @@ GroupEvent = AlertFired | AlertRefired | AlertResolved | AlertExpired | EpisodeO
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An alert group. `firing` maps each firing alert to the episode it belongs to.
+    """An alert group. `firing` maps each firing alert to the episode it belongs to, `counts` says how many each has.
 
     `incident` is that of the latest episode, None before the first.
     """
@@ -117,10 +124,11 @@ class Group:
     episode: int = 0
     incident: str | None = None
     firing: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[int, int] = field(default_factory=dict)
 
     def firing_in(self, episode: int) -> int:
         """How many alerts of this episode fire."""
-        return sum(1 for other in self.firing.values() if other == episode)
+        return self.counts.get(episode, 0)
 
     @property
     def is_open(self) -> bool:
@@ -134,8 +142,22 @@ def evolve(group: Group, event: GroupEvent) -> Group:
         case EpisodeOpened():
             return replace(group, episode=event.episode, incident=event.incident)
         case AlertFired() | AlertRefired():
-            return replace(group, firing={**group.firing, event.alert: event.episode})
+            return _moved(group, event.alert, event.episode)
         case AlertResolved() | AlertExpired():
-            return replace(group, firing={a: e for a, e in group.firing.items() if a != event.alert})
+            return _moved(group, event.alert, None)
         case _:
             assert_never(event)
+
+
+def _moved(group: Group, alert: str, episode: int | None) -> Group:
+    """The group with an alert firing in an episode, or (None) not firing."""
+    firing, counts = dict(group.firing), dict(group.counts)
+    before = firing.pop(alert, None)
+    if before is not None:
+        counts[before] -= 1
+        if not counts[before]:
+            del counts[before]
+    if episode is not None:
+        firing[alert] = episode
+        counts[episode] = counts.get(episode, 0) + 1
+    return replace(group, firing=firing, counts=counts)

@@ -4,6 +4,8 @@ Every identifier is a uuid5 under the namespace of the organisation. Streams are
 """
 
 from collections.abc import Iterable
+from functools import cache
+from hashlib import sha1
 from uuid import UUID, uuid5
 
 ROOT = UUID("6f1f7b0e-5f0d-5a3c-9a55-0c6f1f6f7463")
@@ -11,12 +13,23 @@ SEPARATOR = "\x1f"
 
 
 def derive(org: str, kind: str, *parts: object) -> str:
-    """The uuid5 of `parts` as a `kind` of thing in organisation `org`, as text.
+    """The uuid5 (RFC 9562, section 5.5) of `parts` as a `kind` of thing in organisation `org`, as text.
+
+    Written out because one alert needs a dozen, and the standard library's takes five times as long.
 
     Parts are joined by a control character that no identifier contains, so that ("a", "bc") and ("ab", "c")
     differ.
     """
-    return str(uuid5(uuid5(ROOT, org), SEPARATOR.join((kind, *map(str, parts)))))
+    name = SEPARATOR.join((kind, *map(str, parts))).encode()
+    digest = bytearray(sha1(_namespace(org) + name, usedforsecurity=False).digest()[:16])
+    digest[6], digest[8] = digest[6] & 0x0F | 0x50, digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@cache
+def _namespace(org: str) -> bytes:
+    return uuid5(ROOT, org).bytes
 
 
 def alert_id(org: str, integration: str, fingerprint: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal, assert_never
 
+from domain.alerts import Repeat
 from domain.decision import PayloadRef, Refused
 from domain.severity import Severity
 
@@ -44,20 +45,23 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SeverityChanged:
-    """The incident became more (or, by a person, less) severe; `alert` is the one that made it so, if any."""
+    """The incident became more (or, by a person, less) severe; `alert` is the one that made it so, if any.
+
+    `repeat` is that alert's report when it fired already; one that fires now has an event of its own.
+    """
 
     type: ClassVar[str] = "incident.severity_changed.v1"
     before: Severity
     after: Severity
     alert: str | None = None
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Somebody took it. `in_flight` are pages already handed to a channel when the acknowledgement came."""
+    """Somebody took it."""
 
     type: ClassVar[str] = "incident.acknowledged.v1"
-    in_flight: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,6 @@ class Incident:
 class Acknowledge:
     """I have it: stop paging."""
 
-    in_flight: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class Unacknowledge:
@@ -171,6 +173,7 @@ class Raise:
 
     severity: Severity
     alert: str
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +221,8 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
                 f"{incident.name} is resolved.",
                 "Reopen it if it is not over; the next alert opens another in any case.",
             )
-        case Acknowledge(in_flight=in_flight), IncidentStatus.TRIGGERED:
-            return (Acknowledged(in_flight),)
+        case Acknowledge(), IncidentStatus.TRIGGERED:
+            return (Acknowledged(),)
         case Acknowledge(), _:
             return ()
         case Unacknowledge(), IncidentStatus.TRIGGERED:
@@ -232,9 +235,9 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
             return (Started(),)
         case Resolve(reason=reason), _:
             return (Resolved(reason),)
-        case Raise(severity=severity, alert=alert), _:
+        case Raise(severity=severity), _:
             raised = severity.worse_than(incident.severity)
-            return (SeverityChanged(incident.severity, severity, alert),) if raised else ()
+            return (SeverityChanged(incident.severity, severity, command.alert, command.repeat),) if raised else ()
         case SetSeverity(severity=severity), _:
             return () if severity is incident.severity else (SeverityChanged(incident.severity, severity),)
         case Assign(users=users), _:

@@ -1,6 +1,6 @@
 """A page: one person told of one incident by one method in one step; and the delivery that carries it.
 
-queued -> (claimed, a row change only) -> sent | failed | unknown | cancelled | withheld. An unknown page (its
+queued -> (claimed, a row change only) -> sent | failed | unknown | cancelled. An unknown page (its
 sender died or the provider never answered) is queued again and may arrive twice; it is marked as such.
 """
 
@@ -10,15 +10,13 @@ from typing import ClassVar, Literal, assert_never
 
 
 class PageStatus(StrEnum):
-    """Where a page stands. `claimed` is known from the page's row only."""
+    """Where a page stands."""
 
     QUEUED = "queued"
-    CLAIMED = "claimed"
     SENT = "sent"
     FAILED = "failed"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
-    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +70,7 @@ class Cancelled:
     reason: Literal["acknowledged", "resolved"]
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """It may not be said: the reason says which rule."""
-
-    type: ClassVar[str] = "page.withheld.v1"
-    reason: str
-
-
-PageEvent = Queued | Sent | Failed | Unknown | Cancelled | Withheld
+PageEvent = Queued | Sent | Failed | Unknown | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +104,5 @@ def evolve(page: Page, event: PageEvent) -> Page:
             return replace(page, status=PageStatus.UNKNOWN)
         case Cancelled():
             return replace(page, status=PageStatus.CANCELLED)
-        case Withheld():
-            return replace(page, status=PageStatus.WITHHELD)
         case _:
             assert_never(event)

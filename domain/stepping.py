@@ -3,10 +3,10 @@
 A step resolves its targets to people at that instant and queues a page for each of their contact methods.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
-from domain import escalations, ids, incidents, pages
+from domain import escalations, groups, ids, incidents, pages
 from domain.book import Book, Due, Held, PageRow
 from domain.config import Config, Step
 from domain.decision import Actor, Cause
@@ -32,26 +32,39 @@ def stop(book: Book, incident: str, reason: Literal["acknowledged", "resolved"])
     """End the incident's escalation, cancel its queued pages and delete its deadline."""
     runs = book.read(incident, incidents.Incident).runs
     escalation = ids.escalation_stream(book.org, incident, runs)
-    book.write(escalation, *escalations.stop(book.read(escalation, escalations.Escalation), reason))
-    for pending in book.pending.get(escalation, ()):
+    pending_pages = book.pending.get(escalation, ())
+    in_flight = tuple(page.id for page in pending_pages if page.claimed)
+    book.write(escalation, *escalations.stop(book.read(escalation, escalations.Escalation), reason, in_flight))
+    for pending in pending_pages:
         if not pending.claimed and book.read(pending.id, pages.Page).is_pending:
             book.write(pending.id, pages.Cancelled(reason))
             book.cancel_page(pending.id)
     book.drop_due(ESCALATE, escalation)
 
 
-def in_flight(book: Book, incident: str) -> tuple[str, ...]:
-    """The pages of the incident's escalation that a pager already hands to a channel."""
-    runs = book.read(incident, incidents.Incident).runs
-    escalation = ids.escalation_stream(book.org, incident, runs)
-    return tuple(page.id for page in book.pending.get(escalation, ()) if page.claimed)
+def involved(book: Book, group: str, incident: str | None) -> list[str]:
+    """A group, an incident and the incident's latest escalation: the streams whose times a decision may not precede."""
+    streams = [group]
+    if incident and incident in book.streams:
+        streams.append(incident)
+        runs = book.read(incident, incidents.Incident).runs
+        streams.append(ids.escalation_stream(book.org, incident, runs))
+    return streams
 
 
-def run(book: Book, due: Due, now: datetime, stale_after: timedelta) -> None:
+def end_episode(book: Book, group: str, episode: int, incident: str) -> None:
+    """When the last alert of an episode has ended, its incident resolves and nobody else is paged about it."""
+    if book.read(group, groups.Group).firing_in(episode):
+        return
+    state = book.read(incident, incidents.Incident)
+    book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
+    stop(book, incident, "resolved")
+
+
+def run(book: Book, due: Due, now: datetime) -> None:
     """Decide what an escalation's deadline brings, into `book`.
 
-    `book` must hold the escalation and its incident. Parameters: `due` is the claimed deadline, `now` is UTC,
-    `stale_after` how late a deadline may be met without saying so.
+    `book` must hold the escalation and its incident. Parameters: `due` is the claimed deadline, `now` is UTC.
     """
     escalation = due.key
     state = book.read(escalation, escalations.Escalation)
@@ -60,7 +73,7 @@ def run(book: Book, due: Due, now: datetime, stale_after: timedelta) -> None:
     now = book.begin(cause, now, (escalation, incident))
     step = state.next_step
     notified = resolve(book, escalation, state, step) if step else ()
-    decided = escalations.run_step(state, due.at, notified, now, stale_after)
+    decided = escalations.run_step(state, due.at, notified, now)
     book.write(escalation, *decided)
     for event in decided:
         if isinstance(event, escalations.StepNotified):

@@ -11,24 +11,25 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from domain import incidents
 from domain.commands import Create, Note, PersonCommand, Words
 from domain.decision import Actor
 from domain.severity import Severity
-from gateway import filters
+from gateway import examples, filters
 from gateway.asking import Ref
 from gateway.auth import Responder
 from gateway.blocking import in_thread
-from gateway.bodies import read_body, read_json_body
+from gateway.bodies import read_body, read_json_body, validated
 from gateway.commands import Once, Origin, execute
 from gateway.parts import Parts
-from gateway.refusals import Refusal, documented, of_fields, request_id_of
+from gateway.refusals import Refusal, documented, request_id_of
 from gateway.state import Here
 from schemas.api import AssignRequest, CommandAnswer, CommentRequest, CreateRequest, SeverityRequest
+from schemas.problems import ProblemName
 
-CREATES = documented(
+CREATES: tuple[ProblemName, ...] = (
     "unauthenticated",
     "forbidden",
     "conflict",
@@ -38,17 +39,7 @@ CREATES = documented(
     "idempotency_key_reused",
     "unavailable",
 )
-COMMANDS = {
-    **CREATES,
-    **documented(
-        "not_found",
-        "conflict",
-        "incident_resolved",
-        "precondition_failed",
-        "unavailable",
-        "read_model_behind",
-    ),
-}
+COMMANDS: tuple[ProblemName, ...] = (*CREATES, "not_found", "precondition_failed", "read_model_behind")
 ETAG = {"headers": {"ETag": {"description": "the incident's version afterwards", "schema": {"type": "string"}}}}
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
@@ -56,11 +47,15 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command of the API: what it says, the body it takes if any, and what of that is asked of the incident."""
+    """A command of the API: what it says, the body it takes if any, and what of that is asked of the incident.
+
+    `always` says that a resolved incident does not refuse it.
+    """
 
     summary: str
     command: Callable[[Any, Parts], PersonCommand]
     body: type[BaseModel] | None = None
+    always: bool = False
 
 
 def _create(body: CreateRequest, parts: Parts) -> PersonCommand:
@@ -80,13 +75,15 @@ VERBS: Mapping[str, Verb] = {
     "ack": Verb("I have it: stop paging", lambda *_: incidents.Acknowledge()),
     "unack": Verb("I do not have it after all: page again", lambda *_: incidents.Unacknowledge()),
     "start": Verb("I am working on it", lambda *_: incidents.Start()),
-    "resolve": Verb("It is over", lambda *_: incidents.Resolve()),
-    "reopen": Verb("It is not over", lambda *_: incidents.Reopen()),
+    "resolve": Verb("It is over", lambda *_: incidents.Resolve(), always=True),
+    "reopen": Verb("It is not over", lambda *_: incidents.Reopen(), always=True),
     "assign": Verb("Give it to these users", lambda body, _: incidents.Assign(body.users), AssignRequest),
     "severity": Verb(
         "It is more or less severe", lambda body, _: incidents.SetSeverity(_severity(body.severity)), SeverityRequest
     ),
-    "comment": Verb("Write this down", lambda body, parts: Note(Words(body.text, parts.salt())), CommentRequest),
+    "comment": Verb(
+        "Write this down", lambda body, parts: Note(Words(body.text, parts.salt())), CommentRequest, always=True
+    ),
 }
 
 
@@ -102,24 +99,28 @@ class Asked:
 def router() -> APIRouter:
     """Every route that changes an incident."""
     made = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
-    created = {201: {"description": "It is open, and somebody is paged", **ETAG}, **CREATES}
-    made.post("", summary=CREATE.summary, status_code=201, responses=created, openapi_extra=_takes(CREATE))(_creator())
+    opened = {"description": "It is open, and somebody is paged", **ETAG}
+    created = {201: opened, **documented(*CREATES, "bad_json")}
+    takes = _takes("create", CREATE)
+    made.post("", summary=CREATE.summary, status_code=201, responses=created, openapi_extra=takes)(_creator())
     for name, verb in VERBS.items():
-        responses = {200: ETAG, **COMMANDS}
-        made.post(f"/{{ref}}/{name}", summary=verb.summary, responses=responses, openapi_extra=_takes(verb))(
+        responses, takes = {200: ETAG, **_refusals(verb)}, _takes(name, verb)
+        made.post(f"/{{ref}}/{name}", summary=verb.summary, responses=responses, openapi_extra=takes)(
             _commander(name, verb)
         )
     return made
 
 
-def _takes(verb: Verb) -> dict[str, Any]:
+def _refusals(verb: Verb) -> dict[int | str, dict[str, Any]]:
+    resolved: tuple[ProblemName, ...] = () if verb.always else ("incident_resolved",)
+    unread: tuple[ProblemName, ...] = ("bad_json",) if verb.body else ()
+    return documented(*COMMANDS, *resolved, *unread)
+
+
+def _takes(name: str, verb: Verb) -> dict[str, Any]:
     if verb.body is None:
         return {}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(verb.body)}}}}
-
-
-def _schema(body: type[BaseModel]) -> dict[str, Any]:
-    return body.model_json_schema()
+    return examples.json_body(verb.body.model_json_schema(), **{name: examples.COMMANDS[name]})
 
 
 def _asker(verb: Verb) -> Callable[..., Awaitable[Asked]]:
@@ -173,15 +174,6 @@ def versions_of(if_match: str | None) -> frozenset[int] | None:
         raise Refusal("bad_request_fields", "If-Match holds no entity tags.", field="If-Match", remedy=remedy)
     strong = {tag[2] for tag in tags if tag and not tag[1]}
     return frozenset(int(tag) for tag in strong if re.fullmatch("[0-9]{1,18}", tag))
-
-
-def validated(model: type[BaseModel], raw: bytes) -> BaseModel:
-    """A request's body. Raises Refusal (422) that names the first wrong field."""
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        wrong = of_fields(error.errors(include_input=False, include_url=False, include_context=False))
-        raise Refusal("bad_request_fields", wrong.detail, field=wrong.field) from None
 
 
 def _commander(name: str, verb: Verb) -> Callable[..., Awaitable[CommandAnswer]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -22,13 +23,16 @@ from gateway import (
 )
 from gateway.auth import refuse_unguarded
 from gateway.configured import Configured
-from gateway.owned import owned
+from gateway.direct import Direct
 from gateway.parts import Parts
 from gateway.readiness import Readiness
 from gateway.requests import Requests
 from gateway.standing import Standing
 from gateway.state import Gateway
-from gateway.watchdog import Watchdog
+from streams.gateways import beating
+from streams.notices import Herald
+from streams.owned import Work, owned
+from streams.watchdog import Watchdog
 
 __all__ = ["Parts", "add_routes", "build"]
 
@@ -40,8 +44,15 @@ def build(parts: Parts) -> FastAPI:
     """
     configured, standing = Configured(parts.store.config), Standing(parts)
     gateway = Gateway(parts, configured, Readiness.of(parts, configured, standing), standing)
-    works = {"configuration": configured.keep, "ends": parts.ends.keep, "standing": standing.watch}
-    works["watchdog"] = Watchdog(parts, configured, standing).watch
+    herald = Herald(parts.settings.watchdog_team, parts.channels, lambda: configured.known)
+    watchdog = Watchdog(standing.visible, herald, parts.outages, parts.clock, parts.settings.watchdog_after)
+    works: dict[str, Work] = {
+        "configuration": configured.keep,
+        "ends": parts.ends.keep,
+        "standing": standing.watch,
+        "watchdog": watchdog.watch,
+        "heartbeat": partial(beating, parts.heartbeat),
+    }
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -55,6 +66,7 @@ def build(parts: Parts) -> FastAPI:
     app = openapi.Api(lifespan=lifespan)
     app.state.gateway = gateway
     add_routes(app)
+    app.add_middleware(Direct, api=app)
     app.add_middleware(Requests, ids=parts.ids)
     refusals.install(app)
     return app

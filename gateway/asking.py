@@ -12,7 +12,7 @@ from gateway.refusals import Refusal, documented
 from gateway.state import Here
 from projections.queries import MAX_LIMIT
 
-READS = documented("unauthenticated", "forbidden", "bad_request_fields", "unavailable", "read_model_behind")
+READS = documented("unauthenticated", "bad_request_fields", "unavailable", "read_model_behind")
 READS_ONE = {**READS, **documented("not_found")}
 
 Position = Annotated[

@@ -4,10 +4,10 @@ Roles: a viewer reads, a responder also acts on incidents, an admin also changes
 is not in `PUBLIC` needs a guard, or the app refuses to start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -16,7 +16,7 @@ from structlog.contextvars import bind_contextvars
 from domain.config import ApiKey, Integration
 from gateway.keyring import Keyring
 from gateway.refusals import Refusal
-from gateway.state import Here
+from gateway.state import Gateway, Here
 
 Role = Literal["viewer", "responder", "admin"]
 
@@ -77,6 +77,10 @@ class WebhookToken(Guard):
             )
         return integration
 
+    async def admit(self, here: Gateway, request: Request) -> Integration:
+        """The integration whose token `request` presents. Raises Refusal (401, 403)."""
+        return await self(here, await _WEBHOOK(request))
+
 
 Viewer = Annotated[ApiKey, Depends(AtLeast("viewer"))]
 Responder = Annotated[ApiKey, Depends(AtLeast("responder"))]
@@ -87,15 +91,17 @@ def refuse_unguarded(routes: Iterable[RouteContext]) -> None:
     """Raises RuntimeError for a route that is neither public nor guarded: denied by default."""
     for route in routes:
         dependant = getattr(route, "dependant", None)
-        calls = _calls(dependant) if dependant is not None else ()
-        if route.path not in PUBLIC and not any(isinstance(call, Guard) for call in calls):
+        guarded = dependant is not None and any(guards(dependant))
+        if route.path not in PUBLIC and not guarded:
             raise RuntimeError(f"{route.path} has no guard: give it one, or name it in gateway.auth.PUBLIC")
 
 
-def _calls(dependant: Dependant) -> Iterable[object]:
+def guards(dependant: Dependant) -> Iterator[Guard]:
+    """The guards that stand before a route."""
     for inner in dependant.dependencies:
-        yield inner.call
-        yield from _calls(inner)
+        if isinstance(inner.call, Guard):
+            yield inner.call
+        yield from guards(inner)
 
 
 def _token(presented: HTTPAuthorizationCredentials | None, what: str) -> str:

@@ -1,10 +1,14 @@
 """Reading a request's body without trusting its size, its kind or its speed."""
 
 import asyncio
+from typing import TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
-from gateway.refusals import Refusal
+from gateway.refusals import Refusal, of_fields
+
+M = TypeVar("M", bound=BaseModel)
 
 BODY_TIMEOUT = 15.0
 """Seconds in which a body has to arrive."""
@@ -41,6 +45,18 @@ async def read_body(request: Request, limit: int) -> bytes:
     except TimeoutError:
         raise Refusal("unavailable", f"The body did not arrive within {BODY_TIMEOUT:g} s.") from None
     return bytes(body)
+
+
+def validated(model: type[M], raw: bytes) -> M:
+    """A body as `model`. Raises Refusal: 400 not JSON, 422 with the first field that is wrong."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        if found[0]["type"] == "json_invalid":
+            raise Refusal("bad_json", "The body is not a JSON document.") from None
+        wrong = of_fields(found)
+        raise Refusal("bad_request_fields", wrong.detail, field=wrong.field) from None
 
 
 def _require_json(request: Request) -> None:

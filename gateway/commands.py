@@ -6,6 +6,7 @@ Needs Postgres and nothing else: people can acknowledge while Kafka is down.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 import structlog
 
@@ -94,7 +95,7 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
             decided.append((known, True))
             return Save(Book(parts.settings.org, Config(), {}))
         book = open_book(parts.store, parts.settings.org, [stream])
-        book.numbers = iter(parts.store.next_number, None)
+        book.numbers = (number for _ in repeat(None) for number in parts.store.next_numbers(1))
         _check(parts.store, book, stream, ref, origin.versions)
         answer = _decide(book, stream, command, cause, parts)
         decided.append((answer, False))

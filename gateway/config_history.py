@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query
 from domain.changes import ObjectPut
 from domain.config import ConfigObject
 from domain.ids import config_stream, stream_kind
-from gateway.administration import fields_of
 from gateway.auth import AtLeast
 from gateway.blocking import in_thread
 from gateway.objects import KINDS
@@ -17,6 +16,7 @@ from gateway.refusals import Refusal, documented
 from gateway.state import Here
 from schemas.api import ConfigChange, ConfigHistory
 from schemas.config_differences import FieldChange, differences
+from streams.applying import fields_of
 from streams.store.base import Recorded, Store
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200

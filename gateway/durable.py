@@ -53,8 +53,8 @@ class Breaker:
         """Kafka took a receipt: from now on it is waited for."""
         if self.is_open:
             log.info("kafka takes alerts again")
+            metrics.BREAKER.set(0)
         self._failures = 0
-        metrics.BREAKER.set(0)
 
     def failed(self) -> None:
         """Kafka did not take a receipt in time."""
@@ -129,7 +129,7 @@ class DurableIntake:
             self._breaker.failed()
             raise
         self._breaker.worked()
-        metrics.KEPT.labels("kafka").inc()
+        metrics.kept("kafka").inc()
 
     def _probe(self, receipt: AlertReceived, shards: int) -> None:
         """Offer a receipt to Kafka beside its way into the inbox."""
@@ -155,9 +155,9 @@ class DurableIntake:
         try:
             await self._inbox.write(rows)
         except StoreError as error:
-            metrics.KEPT.labels("nowhere").inc()
+            metrics.kept("nowhere").inc()
             raise IntakeUnavailable(f"neither Kafka nor the database keeps it: {why}; {error}") from error
-        metrics.KEPT.labels("inbox").inc()
+        metrics.kept("inbox").inc()
 
 
 class _Waiting:

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 
 from domain import ids, incidents
 from domain.alerts import AlertRow, AlertStatus
 from domain.config import Integration
 from gateway.auth import WebhookToken
 from gateway.blocking import in_thread
+from gateway.direct import MachineRoute
 from gateway.parts import Parts
 from gateway.receipts import url
 from gateway.state import Here
-from gateway.webhooks import RECEIPT_HEADERS, REFUSALS, any_json, keep, read
+from gateway.webhooks import RECEIPT_HEADERS, REFUSALS, answer, any_json, keep, read
 from schemas.api_receipts import ElasticAnswer
 from schemas.sources import elastic
 from streams.store.base import StoreError, Unavailable
@@ -38,9 +40,10 @@ Outcome = Literal["incident_created", "incident_updated", "incident_resolved", "
 
 def router() -> APIRouter:
     """The one route."""
-    made = APIRouter(tags=["webhooks"])
+    made = APIRouter(tags=["webhooks"], route_class=MachineRoute)
     made.post(
         "/v1/alerts/elastic",
+        response_model=ElasticAnswer,
         summary="Take an alert of Elastic's rules",
         response_description="What became of it",
         responses={
@@ -54,11 +57,8 @@ def router() -> APIRouter:
 
 
 async def take_elastic(
-    request: Request,
-    response: Response,
-    here: Here,
-    integration: Annotated[Integration, Depends(WebhookToken("elastic"))],
-) -> ElasticAnswer:
+    request: Request, here: Here, integration: Annotated[Integration, Depends(WebhookToken("elastic"))]
+) -> Response:
     """Answers once the alert is durable; waits up to 0.8 s to say what became of it."""
     parsed, receipt = await read(request, here, integration, elastic.parse)
     alert = ids.alert_id(here.parts.settings.org, integration.id, parsed.alerts[0].fingerprint)
@@ -68,16 +68,14 @@ async def take_elastic(
         became = await _became(here.parts, receipt.receipt, alert, await looking)
     finally:
         looking.cancel()
-    response.status_code = 200 if became else 202
-    response.headers["X-Receipt-Id"] = receipt.receipt
-    response.headers["Location"] = url(receipt.receipt)
-    return ElasticAnswer(
+    said = ElasticAnswer(
         status=became.outcome if became else "accepted",
         incident_id=became.incident if became else None,
         receipt=receipt.receipt,
         receipt_url=url(receipt.receipt),
         warnings=parsed.warnings,
     )
+    return answer(said, 200 if became else 202, receipt.receipt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,9 @@
-"""What the gateway counts. Labels hold route templates and configured names only, never what a client made up."""
+"""What the gateway counts. Labels hold route templates and configured names only, never what a client made up.
+
+The names in small letters give the child of a metric for its label values, which takes long to find the first time.
+"""
+
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -23,4 +28,6 @@ BREAKER = Gauge("tocsin_intake_breaker_open", "1 while webhooks do not wait for 
 LAG_SECONDS = Gauge("tocsin_lag_seconds", "For how long at least the oldest work that waits has waited.", ["role"])
 LAG_ITEMS = Gauge("tocsin_lag_items", "Receipts, events or rows that wait for a role.", ["role"])
 STANDING_SECONDS = Gauge("tocsin_lag_standing_seconds", "For how long a role has not moved while work waits.", ["role"])
-NOTICES = Counter("tocsin_watchdog_notices_total", "Messages of the watchdog, by what became of them.", ["result"])
+
+requests, request_seconds = cache(REQUESTS.labels), cache(REQUEST_SECONDS.labels)
+alerts, produce_seconds, kept = cache(ALERTS.labels), cache(PRODUCE_SECONDS.labels), cache(KEPT.labels)

@@ -4,6 +4,7 @@ Every change is an event with its author. An ETag is the version of the object's
 of the whole configuration.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from domain.config import Config, ConfigObject
 from domain.ids import config_stream
 from gateway.acting import versions_of
-from gateway.administration import answer_of, cause_of
+from gateway.administration import cause_of
 from gateway.auth import Admin, AtLeast
 from gateway.blocking import in_thread
 from gateway.bodies import read_json_body
+from gateway.examples import OBJECTS, json_body
 from gateway.parts import Parts
 from gateway.refusals import Refusal, documented
 from gateway.state import Here
@@ -24,23 +26,28 @@ from schemas.api import ApplyAnswer
 from schemas.config_dump import written_of
 from schemas.config_errors import ConfigErrors, path_text
 from schemas.config_files import SECTIONS, parse_documents
+from streams.applying import answer_of
 from streams.configuring import Applied, Expected, Key, apply, objects_of
 
 KINDS: Mapping[str, str] = {**SECTIONS, "route": "route_tree"}
 """Section of the files, which is the name in the path -> kind of object."""
 
-READS = documented("unauthenticated", "forbidden", "not_found", "bad_request_fields", "unavailable")
+READS = documented("unauthenticated", "forbidden", "not_found", "unavailable")
 DELETES = {
     **READS,
     **documented("not_found", "conflict", "referenced", "precondition_failed", "bad_request_fields", "unavailable"),
 }
 PUTS = {**DELETES, **documented("body_too_large", "unsupported_media_type", "bad_request_fields", "bad_json")}
 ETAG = {"headers": {"ETag": {"description": "the object's version", "schema": {"type": "string"}}}}
-BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
+BODY = json_body({"type": "object", "description": "The object as it stands in the YAML files."}, **OBJECTS)
 
 IfMatch = Annotated[
     str | None, Header(max_length=1000, description="ETags: only if the object is still at one of them")
 ]
+
+
+_ONLY_JSON = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that stand for themselves in JSON, and in YAML for a line's end, or nowhere unless escaped."""
 
 
 async def key_of(
@@ -148,11 +155,18 @@ def remove_object(
 
 
 def parsed(key: Key, body: object, config: Config) -> ConfigObject:
-    """The object that `body` describes. Raises Refusal (422) that names the field, if it does not fit `config`."""
+    """The object that `body` describes.
+
+    Raises Refusal: 400 nested too deep, 422 with the field, if it does not fit `config`.
+    """
     kind, name = key
     section = next(section for section, of in KINDS.items() if of == kind)
     inner = body if section == "route" else {name: body}
-    document = orjson.dumps({"version": 1, section: inner}).decode()
+    try:
+        written = orjson.dumps({"version": 1, section: inner}).decode()
+    except orjson.JSONEncodeError:
+        raise Refusal("bad_json", "The body is nested too deep.", remedy="Make it flatter.") from None
+    document = _ONLY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
     try:
         return parse_documents({"body": document}, objects_of(config))[key]
     except ConfigErrors as errors:
@@ -160,7 +174,7 @@ def parsed(key: Key, body: object, config: Config) -> ConfigObject:
         more = f" ({len(errors.errors) - 1} more)" if len(errors.errors) > 1 else ""
         field = path_text(first.path[1 if section == "route" else 2 :])
         raise Refusal(
-            "bad_request_fields", f"{first.problem}{more}.", field=field or None, remedy=first.remedy
+            "bad_request_fields", f"{first.problem}{more}.", field=field or "body", remedy=first.remedy
         ) from None
 
 

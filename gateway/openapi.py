@@ -35,6 +35,7 @@ class Api(FastAPI):
             redoc_url=None,
             openapi_url=None,
             redirect_slashes=False,
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
 
     def openapi(self) -> dict[str, Any]:
@@ -44,6 +45,11 @@ class Api(FastAPI):
                 title=self.title, version=self.version, description=self.description, routes=self.routes
             )
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for operation in (one for path in document["paths"].values() for one in path.values()):
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    del operation["responses"]["422"]  # FastAPI's guess: our problems are documented, or none can be
+            for guessed in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(guessed, None)
             schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             self.openapi_schema = document
         return self.openapi_schema

@@ -4,14 +4,14 @@
 runs; everybody else needs a viewer's key. /healthz and /readyz say nothing secret and are open to all.
 """
 
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import choose_encoder
 
 from gateway.auth import AtLeast, Guard, Presented
+from gateway.exposition import metrics
 from gateway.refusals import documented
 from gateway.state import Here
 from schemas.api import Health
@@ -41,25 +41,30 @@ def is_local(request: Request) -> bool:
 
 
 def router() -> APIRouter:
-    """Health, readiness and metrics."""
+    """Health, readiness and metrics. What monitors ask for is answered to HEAD as well."""
     made = APIRouter(tags=["operations"])
-    made.get("/healthz", summary="Is the process alive?")(healthz)
     unready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Webhooks cannot be taken here"}}
+    refusals = documented("unauthenticated", "unavailable")
+    made.get("/healthz", summary="Is the process alive?")(healthz)
     made.get("/readyz", summary="Can webhooks be taken, and how is everything else?", responses=unready)(readyz)
-    refusals = documented("unauthenticated", "forbidden", "unavailable")
+    local = [Depends(LocalOrViewer())]
+    made.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals},
+        response_class=Response,
+        dependencies=local,
+    )(metrics)
+    head = partial(made.head, include_in_schema=False)  # RFC 9110: what GET answers, without the body
+    head("/healthz")(healthz)
+    head("/readyz")(readyz)
+    head("/metrics", dependencies=local)(metrics)
     made.get(
         "/api/v1/status",
         summary="How every role is: what stands still, since when, what to do",
         responses=refusals,
         dependencies=[Depends(AtLeast("viewer"))],
     )(status)
-    made.get(
-        "/metrics",
-        summary="Prometheus metrics",
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **refusals},
-        response_class=Response,
-        dependencies=[Depends(LocalOrViewer())],
-    )(metrics)
     return made
 
 
@@ -82,9 +87,3 @@ async def status(here: Here) -> Status:
     """Every role as this gateway sees it from outside: what waits for it, and since when it stands still if it does."""
     await here.standing.look()
     return here.standing.status()
-
-
-async def metrics(request: Request) -> Response:
-    """What this process counted since it started."""
-    encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(REGISTRY), headers={"Content-Type": media_type})

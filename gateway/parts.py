@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.intake import Intake
-from gateway.offsets import EndOffsets
 from projections.lag import LagReader
 from projections.queries import Queries
 from schemas.settings import Settings
 from streams.channels.base import Channel
 from streams.clock import Clock, system_clock
+from streams.offsets import EndOffsets
 from streams.store.base import Store
 from streams.store.outages import Outages
 
@@ -32,6 +32,7 @@ class Parts:
         database_clock: asks Postgres what time it is; blocks; raises Unavailable.
         outages: which outages people have been told of.
         channels: by name, for what the watchdog has to say; the composition root opens and closes them.
+        heartbeat: writes down that this gateway lives; blocks; raises Unavailable.
         wall: the machine's unmoved time, which is compared with the database's.
     """
 
@@ -47,4 +48,5 @@ class Parts:
     database_clock: Callable[[], datetime]
     outages: Outages
     channels: Mapping[str, Channel] = field(default_factory=dict)
+    heartbeat: Callable[[], None] = lambda: None
     wall: Clock = system_clock

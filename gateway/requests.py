@@ -6,25 +6,24 @@ from time import perf_counter
 
 import structlog
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from gateway.metrics import REQUEST_SECONDS, REQUESTS
+from gateway import metrics
 from gateway.refusals import answer
 from schemas.problems import problem
 
 log = structlog.get_logger()
 
-HEADER = "X-Request-Id"
+HEADER = b"x-request-id"
 CLIENT_LEFT = 499
 """What is counted for a request whose sender did not wait for the answer (nginx's number for it)."""
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-_GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_GIVEN = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Requests:
@@ -45,7 +44,7 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
             await send(message)
 
         try:
@@ -62,8 +61,8 @@ class Requests:
             _record(scope, status, perf_counter() - started)
 
     def _identify(self, scope: Scope) -> str:
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _GIVEN.fullmatch(given) else self._ids()
+        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+        request_id = given.decode() if _GIVEN.fullmatch(given) else self._ids()
         scope.setdefault("state", {})["request_id"] = request_id
         clear_contextvars()
         bind_contextvars(request_id=request_id)
@@ -74,8 +73,8 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     """Count and log, by the route's template: a path or query that a client made up may hold a secret."""
     route = getattr(scope.get("route"), "path", "unmatched")
     method = scope["method"] if scope["method"] in METHODS else "other"
-    REQUESTS.labels(method, route, str(status)).inc()
-    REQUEST_SECONDS.labels(method, route).observe(seconds)
+    metrics.requests(method, route, str(status)).inc()
+    metrics.request_seconds(method, route).observe(seconds)
     write = log.debug if route in QUIET else log.info
     named = scope.get("path_params") or {}
     write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1), **named)

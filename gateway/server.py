@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -10,7 +12,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.protocol import Protocol
+from gateway.protocol import RESERVE, Protocol
 
 log = structlog.get_logger()
 
@@ -19,6 +21,10 @@ GRACE = 10.0
 KEEP_ALIVE = 75
 """Seconds that an idle connection stays open: longer than proxies and Alertmanager keep theirs, so they close first."""
 BACKLOG = 2048
+OTHER_FILES = 174
+"""Beside connections of clients: those to Kafka and Postgres, logs, libraries."""
+CONNECTIONS = 800
+"""Open at once, unless the caller says otherwise: within the 1,024 files that a process may open where nobody cares."""
 
 
 class ServeError(Exception):
@@ -47,15 +53,18 @@ async def serve(
     port: int,
     stopping: asyncio.Event,
     listening: Callable[[int], None] | None = None,
+    connections: int = CONNECTIONS,
 ) -> None:
     """Serve `app` until `stopping` is set, then let requests finish for some seconds.
 
     Parameters:
         host, port: where to listen; port 0 takes a free one.
         listening: told the port once connections are accepted.
+        connections: the most that are served at once; see `gateway/protocol.py` for what becomes of more.
 
-    Raises ServeError when the address is taken or the app does not start.
+    Raises ServeError when the address is taken, so many files may not be opened or the app does not start.
     """
+    _allow(connections)
     with _listener(host, port) as listener:
         server = _Server(
             uvicorn.Config(
@@ -67,6 +76,7 @@ async def serve(
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                limit_concurrency=connections,
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=int(GRACE),
             )
@@ -98,9 +108,24 @@ async def _first(serving: "asyncio.Task[None]", awaited: Coroutine[Any, Any, boo
         other.cancel()
 
 
+def _allow(connections: int) -> None:
+    """Let this process open as many files as that takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + RESERVE + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ServeError(
+            f"{connections} connections need {needed} open files, and {hard} are allowed: raise the limit (ulimit -n) "
+            "or lower TOCSIN_GATEWAY_CONNECTIONS."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def _listener(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ServeError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)  # a resolver's are negative
+        raise ServeError(f"cannot listen on {host}:{port}: {why}.") from error

@@ -25,6 +25,8 @@ EVERY = 1.0
 """Seconds between looks."""
 LOOK_TIMEOUT = 2.0
 """Seconds after which a look counts as unanswered; it goes on, and is not begun again before it has ended."""
+GAP = 2 * (EVERY + LOOK_TIMEOUT)
+"""Seconds without a look after which we ourselves stood still (a stopped process, a paused machine), and begin anew."""
 STANDS_STILL = 15.0
 """Seconds without any movement while work waits, after which a role is called not ok."""
 
@@ -93,6 +95,7 @@ class Standing:
         self._looking: asyncio.Task[None] | None = None
         self._unseen_since: float | None = None
         self._unseen_why = ""
+        self._seen_at = 0.0
 
     async def watch(self, then: Callable[[], None] = lambda: None) -> None:
         """Look every second until cancelled; `then` is called after each look."""
@@ -114,6 +117,10 @@ class Standing:
         """Every role as of the last look."""
         roles = tuple(self.roles())
         return Status(ok=all(role.ok for role in roles), roles=roles)
+
+    def visible(self) -> list[RoleStatus]:
+        """The roles of which something is known now: Postgres alone while it does not answer."""
+        return [self._postgres()] if self._unseen_since is not None else list(self.roles())
 
     def roles(self) -> Iterator[RoleStatus]:
         """The roles that were ever seen, and Postgres, without which none can be seen."""
@@ -143,9 +150,10 @@ class Standing:
 
     def _see(self, marks: Marks) -> None:
         now = _now()
-        if self._unseen_since is not None:  # while nothing could be seen, nobody stood still by our word
+        if self._unseen_since is not None or now - self._seen_at > GAP:  # unseen, nobody stood still by our word
             self._unseen_since = None
             self._lanes.clear()
+        self._seen_at = now
         for reading in readings(marks, self._ends(), self._parts.clock()):
             key = (reading.role, reading.name)
             if key in self._lanes:
@@ -167,7 +175,7 @@ class Standing:
         return self._status("postgres", still, still, 0, f"{self._unseen_why}; for {still:.0f} s nothing can be seen")
 
     def _role(self, role: RoleName) -> RoleStatus:
-        now = _now()
+        now = self._seen_at  # what has become of it since then nobody knows
         lanes = [lane for (name, _), lane in self._lanes.items() if name == role]
         waiting = [lane.last for lane in lanes if lane.last.waiting]
         amounts = {what: sum(one.waiting for one in waiting if one.what == what) for what in {o.what for o in waiting}}

@@ -12,17 +12,22 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
 from structlog.contextvars import bind_contextvars
 
 from domain.config import FieldMapping, Integration
 from gateway import metrics
 from gateway.auth import WebhookToken
 from gateway.bodies import read_json_body
+from gateway.direct import MachineRoute
+from gateway.examples import WEBHOOKS, json_body
 from gateway.receipts import url
 from gateway.refusals import Refusal, documented
 from gateway.state import Gateway, Here
 from schemas.api import ReceiptAnswer
+from schemas.problems import ProblemName
 from schemas.received import AlertReceived, received
 from schemas.settings import Settings
 from schemas.sources import REPEATING, SOURCES, BadBody, Limits, Parsed, Parser, generic, rejected_whole
@@ -41,20 +46,20 @@ RECEIPT_HEADERS = {
     "X-Receipt-Id": {"description": "the receipt", "schema": {"type": "string", "format": "uuid"}},
     "Location": {"description": "where to ask what became of it", "schema": {"type": "string"}},
 }
-REFUSALS = documented(
+REFUSED: tuple[ProblemName, ...] = (
     "bad_json",
     "unauthenticated",
     "forbidden",
     "body_too_large",
     "unsupported_media_type",
-    "unsupported_payload",
     "unavailable",
 )
+REFUSALS = documented(*REFUSED, "unsupported_payload")
 
 
 def router() -> APIRouter:
     """A route for every registered source, and its aliases."""
-    made = APIRouter(tags=["webhooks"])
+    made = APIRouter(tags=["webhooks"], route_class=MachineRoute)
     for source, parse in SOURCES.items():
         if source not in ELSEWHERE:
             for path in (f"/api/v1/webhooks/{source}", *ALIASES.get(source, ())):
@@ -63,7 +68,7 @@ def router() -> APIRouter:
     return made
 
 
-def _add(router: APIRouter, path: str, source: str, take: Callable[..., Awaitable[ReceiptAnswer]]) -> None:
+def _add(router: APIRouter, path: str, source: str, take: Callable[..., Awaitable[Response]]) -> None:
     router.add_api_route(
         path,
         take,
@@ -72,34 +77,28 @@ def _add(router: APIRouter, path: str, source: str, take: Callable[..., Awaitabl
         response_model=ReceiptAnswer,
         response_description="The alerts are durable; members that could not be alerts are counted.",
         summary=f"Take a webhook of {source}",
-        responses={202: {"headers": RECEIPT_HEADERS}, **REFUSALS},
+        responses={202: {"headers": RECEIPT_HEADERS}, **(documented(*REFUSED) if source in REPEATING else REFUSALS)},
         openapi_extra=any_json(source),
     )
 
 
-def _taker(source: str, parse: Parser) -> Callable[..., Awaitable[ReceiptAnswer]]:
+def _taker(source: str, parse: Parser) -> Callable[..., Awaitable[Response]]:
     guard = Depends(WebhookToken(source))
 
-    async def take(
-        request: Request, response: Response, here: Here, integration: Annotated[Integration, guard]
-    ) -> ReceiptAnswer:
+    async def take(request: Request, here: Here, integration: Annotated[Integration, guard]) -> Response:
         """Answers 202 once every alert is kept by all replicas, or by the database while Kafka is away.
 
         An empty list of alerts is fine: nothing to keep.
         """
-        return await _answer(request, response, here, integration, parse)
+        return await _take(request, here, integration, parse)
 
     take.__name__ = f"take_{source}"
     return take
 
 
 async def take_generic(
-    request: Request,
-    response: Response,
-    here: Here,
-    owner: Annotated[Integration, Depends(WebhookToken("generic"))],
-    integration: str,
-) -> ReceiptAnswer:
+    request: Request, here: Here, owner: Annotated[Integration, Depends(WebhookToken("generic"))], integration: str
+) -> Response:
     """One alert as any JSON object; the integration's `mapping` says where its fields are.
 
     Without one they are looked for under their common names, such as `title`, `status`, `severity` and `service`.
@@ -107,22 +106,25 @@ async def take_generic(
     if integration != owner.id:
         raise Refusal("forbidden", f"This is a token of the integration `{owner.id}`, not of the one in the path.")
     parse = partial(generic.parse, mapping=owner.mapping or FieldMapping())
-    return await _answer(request, response, here, owner, parse)
+    return await _take(request, here, owner, parse)
 
 
-async def _answer(
-    request: Request, response: Response, here: Gateway, integration: Integration, parse: Parser
-) -> ReceiptAnswer:
+async def _take(request: Request, here: Gateway, integration: Integration, parse: Parser) -> Response:
     parsed, receipt = await read(request, here, integration, parse)
     await keep(here, receipt, integration)
-    response.headers["X-Receipt-Id"] = receipt.receipt
-    response.headers["Location"] = url(receipt.receipt)
-    return ReceiptAnswer(
+    said = ReceiptAnswer(
         receipt=receipt.receipt,
         alerts=len(parsed.alerts),
         rejected=len(parsed.rejected),
         warnings=parsed.warnings,
     )
+    return answer(said, 202, receipt.receipt)
+
+
+def answer(said: BaseModel, status: int, receipt: str) -> Response:
+    """The response that says `said` about a receipt."""
+    headers = {"X-Receipt-Id": receipt, "Location": url(receipt)}
+    return Response(said.model_dump_json(), status, headers, "application/json")
 
 
 async def read(
@@ -172,9 +174,9 @@ async def keep(here: Gateway, receipt: AlertReceived, integration: Integration) 
         await here.parts.intake.put(receipt, integration.shards)
         result = "kept"
     finally:
-        metrics.PRODUCE_SECONDS.labels(result).observe(perf_counter() - started)
+        metrics.produce_seconds(result).observe(perf_counter() - started)
     here.recent.put(receipt.receipt, integration.id, receipt.received_at)
-    metrics.ALERTS.labels(integration.id, integration.source).inc(len(receipt.alerts))
+    metrics.alerts(integration.id, integration.source).inc(len(receipt.alerts))
     if receipt.rejected:
         metrics.REJECTED.labels(integration.id, integration.source).inc(len(receipt.rejected))
         log.warning("members rejected", rejected=len(receipt.rejected), first=receipt.rejected[0].field)
@@ -183,4 +185,4 @@ async def keep(here: Gateway, receipt: AlertReceived, integration: Integration) 
 def any_json(source: str) -> dict[str, Any]:
     """The OpenAPI description of a body that is checked by `source`'s parser."""
     body = {"type": "object", "description": f"The body that {source} posts, as it comes."}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+    return json_body(body, **{source: WEBHOOKS[source]})

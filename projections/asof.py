@@ -120,15 +120,15 @@ class Streams(dict[str, Loaded]):
 
 
 class Pending(dict[str, tuple[PendingPage, ...]]):
-    """The pending pages of each escalation that is asked for; those not in `cancelled` were with a channel."""
+    """The pending pages of each escalation that is asked for; those `in_flight` were with a channel."""
 
-    def __init__(self, asof: AsOf, cancelled: frozenset[str]) -> None:
+    def __init__(self, asof: AsOf, in_flight: frozenset[str]) -> None:
         super().__init__()
-        self._asof, self._cancelled = asof, cancelled
+        self._asof, self._in_flight = asof, in_flight
 
     def get(self, escalation: str, default: object = None) -> tuple[PendingPage, ...]:
         """The pending pages of one escalation."""
         if escalation not in self:
             pending = self._asof.pending(escalation)
-            self[escalation] = tuple(PendingPage(page, page not in self._cancelled) for page in pending)
+            self[escalation] = tuple(PendingPage(page, page in self._in_flight) for page in pending)
         return self[escalation]

@@ -298,7 +298,5 @@ def _why_not(last: Recorded) -> str:
             return f"failed in attempt {attempt}: {plain(reason)}"
         case pages.Unknown(reason=reason):
             return f"nobody knows whether it arrived: {plain(reason)}"
-        case pages.Withheld(reason=reason):
-            return f"withheld: {plain(reason)}"
         case _:
             return "not sent yet"

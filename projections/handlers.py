@@ -209,8 +209,6 @@ def _settled(row: PageRow, event: pages.PageEvent, at: datetime) -> PageRow:
             return replace(row, status=PageStatus.UNKNOWN, settled_at=at, delivery=event.delivery, reason=event.reason)
         case pages.Cancelled():
             return replace(row, status=PageStatus.CANCELLED, settled_at=at, reason=event.reason)
-        case pages.Withheld():
-            return replace(row, status=PageStatus.WITHHELD, settled_at=at, reason=event.reason)
         case _:
             assert_never(event)
 

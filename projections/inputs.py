@@ -1,8 +1,8 @@
 """What a decision was made from, as far as it is recorded: payloads, the configuration, and what the events say.
 
-Taken as recorded, because nothing else says it: when a report was received and, for a resolve, what it said; which
-pages were with a channel; what a channel answered; what a person asked for; the clock; an incident's number; whether
-`TOCSIN_STALE_AFTER` counted a deadline as late; until when catching up held a first page back.
+Taken as recorded, because nothing else says it: when a report was received; when an alert that expired was last heard
+of; which pages were with a channel; what a channel answered; what a person asked for; the clock; an incident's number;
+until when catching up held a first page back.
 """
 
 from hashlib import sha256
@@ -14,7 +14,6 @@ from domain.decision import PayloadRef
 from domain.erasing import PayloadErased
 from domain.events import Event
 from domain.ids import incident_stream
-from domain.severity import Severity
 from projections.asof import read
 from schemas.payloads import read_alert
 from streams.store.configuration import joined
@@ -117,16 +116,14 @@ class Inputs:
         return event.object
 
 
-def row_before(org: str, alert: str, integration: str, fingerprint: str, prior: PriorAlert | None) -> AlertRow | None:
+def row_before(org: str, alert: str, integration: str, fingerprint: str, prior: PriorAlert) -> AlertRow:
     """The alert's row as a decision found it. What no decision reads of it has a value that means nothing."""
-    if prior is None:
-        return None
     return AlertRow(
         id=alert,
         integration=integration,
         fingerprint=fingerprint,
         status=prior.status,
-        severity=Severity.INFO,
+        severity=prior.severity,
         rev=prior.rev,
         source_time=prior.source_time,
         received_at=prior.received_at,

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
+from streams.store.limits import MARGIN, Limited
 
 STATEMENT_TIMEOUT = 2.0
 COUNTED = 1_000
@@ -31,8 +32,8 @@ select
   kept.rows as inbox, kept.oldest as inbox_oldest
 from
   (select count(*) as rows, min(at) as oldest from (
-    select at from due where at <= %(now)s and (lease_until is null or lease_until < clock_timestamp())
-    order by at limit {COUNTED}) as d) as due,
+    select at from due where kind = 'escalate' and at <= %(now)s
+    and (lease_until is null or lease_until < clock_timestamp()) order by at limit {COUNTED}) as d) as due,
   (select count(*) as rows, min(at) as oldest from (
     (select at from pages where status = 'queued' and at <= %(now)s order by at limit {COUNTED})
     union all
@@ -60,7 +61,8 @@ class Marks:
         head: position of the last event in the log.
         reached: role -> the position that it holds: projector, relay, sealer.
         tracking: partition of `alerts` -> the last offset that was folded.
-        due, pages, inbox: deadlines that came, pages that nobody says, alerts in the inbox that nobody folds.
+        due, pages, inbox: deadlines of escalations that came, pages that nobody says, alerts in the inbox that nobody
+            folds.
     """
 
     head: int
@@ -95,7 +97,9 @@ class Lags:
         """See `LagReader`."""
         with asking():
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row)
+                self._connection = Limited.connect(
+                    self._conninfo, autocommit=True, row_factory=dict_row, limit=STATEMENT_TIMEOUT + MARGIN
+                )
             row = self._connection.execute(LOOK, {**self._where, "now": now}, prepare=True).fetchone()
         if row is None:
             raise AssertionError("a select without from always has a row")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 from domain.config import Config
@@ -21,6 +21,7 @@ from projections.incident_queries import Connection, IncidentFilter
 from projections.references import BadCursor, Key, incident_key
 from schemas.api import IncidentList, IncidentView, PageView, Timeline
 from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetrics
+from streams.store.limits import MARGIN, Limited, ping
 
 __all__ = ["AlertFilter", "BadCursor", "IncidentFilter", "Queries"]
 
@@ -59,11 +60,12 @@ class Queries:
         }
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             conninfo(dsn, (schema, store_schema), statement_timeout, **settings),
-            kwargs={"autocommit": True, "row_factory": dict_row},
+            connection_class=Limited[DictRow],
+            kwargs={"autocommit": True, "row_factory": dict_row, "limit": statement_timeout + MARGIN},
             min_size=0,
             max_size=pool_size,
             open=True,
-            check=ConnectionPool.check_connection,
+            check=ping,
             timeout=POOL_WAIT,
             reconnect_timeout=RECONNECT,
             name="queries",

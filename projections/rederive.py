@@ -5,14 +5,14 @@ its own. What comes out is compared, field by field, with what the log says.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
-from domain import changes, commands, escalations, groups, ids, incidents, pages, stepping
+from domain import changes, commands, escalations, expiry, groups, ids, incidents, pages, stepping
 from domain import delivering as deliveries
 from domain import folding as fold
-from domain.alerts import Alert, AlertStatus, Receipt
+from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat
 from domain.book import Book, Due, Entry
 from domain.commands import PersonCommand
 from domain.decision import RULES_VERSION, PayloadRef, Refused
@@ -33,7 +33,8 @@ E = TypeVar("E")
 S = TypeVar("S", bound=State)
 Run = Sequence[Recorded]
 """Consecutive events with one and the same decision behind them."""
-AlertEvent = groups.AlertFired | groups.AlertRefired | groups.AlertResolved
+Reported = groups.AlertFired | groups.AlertRefired | groups.AlertResolved | Repeat
+"""What an event says of the report that it was decided on."""
 
 
 class Underivable(Tampered):
@@ -127,9 +128,9 @@ class Rederiver:
             return self._erased(run)
         if cause.actor.kind == "integration":
             return self._folded(run)
-        if cause.origin == "fold":
-            return self._lost(run) if kind == "intake" else self._fallen_back(run)
         prefix, _, rest = cause.pointer.partition("/")
+        if cause.origin == "fold" and prefix != "due":
+            return self._lost(run) if kind == "intake" else self._fallen_back(run)
         match prefix:
             case "command":
                 return self._commanded(run, following)
@@ -140,13 +141,14 @@ class Rederiver:
         raise Underivable("decision.cause.pointer", f"no rule is known for the input {prefix!r}")
 
     def _book(self, run: Run) -> Book:
-        cancelled = frozenset(e.stream for e in run if isinstance(e.event, pages.Cancelled))
+        stopped = [e.event.in_flight for e in run if isinstance(e.event, escalations.Stopped)]
+        in_flight = frozenset(page for pages_ in stopped for page in pages_)
         numbers = iter([e.event.number for e in run if isinstance(e.event, incidents.Opened)])
         return Book(
             self.org,
             self.inputs.config,
             Streams(self.asof),
-            pending=Pending(self.asof, cancelled),
+            pending=Pending(self.asof, in_flight),
             numbers=numbers,
             tz_version=run[0].decision.tz_version,
         )
@@ -159,78 +161,67 @@ class Rederiver:
 
     def _folded(self, run: Run) -> Sequence[Entry]:
         """A report of an alert."""
-        cause, book = run[0].decision.cause, self._book(run)
-        receipt, _, index = cause.causation_id.rpartition("#")
-        fired = _first(run, groups.AlertFired) or _first(run, groups.AlertRefired)
-        resolved, raised = _first(run, groups.AlertResolved), _first(run, incidents.SeverityChanged)
-        started = _first(run, escalations.Started)
-        if fired:
-            salt, alert = self._alert(fired)
-            report = self._report(run, receipt, int(index), alert, fired, salt, fired.raw_digest, started)
-            self._place(book, report, fired)
-        elif resolved:
-            alert = Alert(
-                resolved.fingerprint, AlertStatus.RESOLVED, Severity.INFO, {}, source_time=resolved.source_time
-            )
-            report = self._report(run, receipt, int(index), alert, resolved, b"", "", started)
-            self._place(book, report, resolved)
-        elif raised:
-            return self._raised(run, raised, book)
-        else:
-            raise Underivable("type", "no report of an alert leads to this")
+        book = self._book(run)
+        recorded, reported, field = _report_in(run)
+        try:
+            salt, alert = self.inputs.alert(reported.payload)
+        except Tampered as wrong:
+            raise Tampered(f"{field}payload.{wrong.field}", wrong.problem, recorded.event) from None
+        report = self._report(run, reported, salt, alert)
+        self._place(book, report, reported, recorded, field)
         fold.fold(book, report)
         return book.entries
 
-    def _report(
-        self,
-        run: Run,
-        receipt: str,
-        index: int,
-        alert: Alert,
-        event: AlertEvent,
-        salt: bytes,
-        raw_digest: str,
-        started: escalations.Started | None,
-    ) -> fold.Report:
+    def _report(self, run: Run, reported: Reported, salt: bytes, alert: Alert) -> fold.Report:
         cause, decided_at = run[0].decision.cause, run[0].decision.decided_at
+        receipt, _, index = cause.causation_id.rpartition("#")
+        started = _first(run, escalations.Started)
         held = started.first_at if started else decided_at
         return fold.Report(
             alert,
-            index,
-            Receipt(receipt, cause.actor.id, event.received_at, cause.pointer),
+            int(index),
+            Receipt(receipt, cause.actor.id, reported.received_at, cause.pointer),
             salt,
-            raw_digest,
+            reported.raw_digest,
             held if cause.catch_up else None,
         )
 
-    def _alert(self, fired: groups.AlertFired | groups.AlertRefired) -> tuple[bytes, Alert]:
-        try:
-            return self.inputs.alert(fired.payload)
-        except Tampered as wrong:
-            raise Tampered(f"data.payload.{wrong.field}", wrong.problem, fired) from None
-
-    def _place(self, book: Book, report: fold.Report, event: AlertEvent) -> None:
+    def _place(self, book: Book, report: fold.Report, reported: Reported, recorded: Recorded, field: str) -> None:
         """Put the alert's row into the book, as the event found it, where that agrees with the log."""
         alert = fold.alert_id_of(self.org, report)
-        integration, fingerprint = report.receipt.integration, report.alert.fingerprint
-        row = row_before(self.org, alert, integration, fingerprint, event.prior)
-        if row is None:
+        if reported.prior is None:
             return
-        if row.group is not None:
-            state = self.asof[row.group].state
-            firing = state.firing.get(alert) if isinstance(state, Group) else None
-            if firing != (row.episode if row.status is AlertStatus.FIRING else None):
-                raise Tampered("data.prior", "the alert's group says otherwise of how the alert was before", event)
+        row = row_before(self.org, alert, report.receipt.integration, report.alert.fingerprint, reported.prior)
+        self._agrees(alert, reported.prior, recorded, field)
         book.alerts[alert] = row
 
-    def _raised(self, run: Run, raised: incidents.SeverityChanged, book: Book) -> Sequence[Entry]:
-        """A repeat that is worse. Of the report only its severity is recorded."""
-        recorded = next(e for e in run if e.event is raised)
-        decision = recorded.decision
-        book.begin(decision.cause, decision.decided_at, (recorded.stream,))
-        asked = incidents.Raise(raised.after, raised.alert or "")
-        book.write(recorded.stream, *incidents.decide(asked, book.read(recorded.stream, incidents.Incident)))
-        book.end()
+    def _agrees(self, alert: str, prior: PriorAlert, recorded: Recorded, field: str = "data.") -> None:
+        """Raises Tampered when the alert's group says otherwise of how the alert was before."""
+        if prior.group is None:
+            return
+        state = self.asof[prior.group].state
+        firing = state.firing.get(alert) if isinstance(state, Group) else None
+        if firing != (prior.episode if prior.status is AlertStatus.FIRING else None):
+            problem = "the alert's group says otherwise of how the alert was before"
+            raise Tampered(f"{field}prior", problem, recorded.event)
+
+    def _expired(self, run: Run, group: str) -> Sequence[Entry]:
+        """A source's silence. Of alerts that did not expire only that is known: they had been heard of."""
+        book = self._book(run)
+        said = {e.event.alert: e for e in run if isinstance(e.event, groups.AlertExpired)}
+        heard = {e.event.heard_until for e in said.values() if isinstance(e.event, groups.AlertExpired)}
+        if len(heard) != 1:
+            raise Underivable("data.heard_until", "one deadline was met at one time")
+        heard_until = heard.pop()
+        for alert, recorded in said.items():
+            event = recorded.event
+            if isinstance(event, groups.AlertExpired):
+                self._agrees(alert, event.prior, recorded)
+                row = row_before(self.org, alert, event.integration, event.fingerprint, event.prior)
+                book.alerts[alert] = replace(row, last_seen=event.last_seen, count=event.count)
+        for alert in self._state(group, Group).firing.keys() - said.keys():
+            book.alerts[alert] = _heard(alert, group, heard_until)
+        expiry.expire(book, Due(expiry.EXPIRE, group, heard_until), heard_until)
         return book.entries
 
     def _lost(self, run: Run) -> Sequence[Entry]:
@@ -303,14 +294,14 @@ class Rederiver:
 
     def _met(self, run: Run, kind: str, key: str) -> Sequence[Entry]:
         """A deadline."""
+        if kind == expiry.EXPIRE:
+            return self._expired(run, key)
         if kind != stepping.ESCALATE:
             raise Underivable("decision.cause.pointer", f"no rule is known for deadlines of kind {kind!r}")
         book, now = self._book(run), run[0].decision.decided_at
         state = self._state(key, Escalation)
         self._refuse_erased(state)
-        late = _first(run, escalations.StepDelayed)
-        due = Due(kind, key, self._due_at(run, state))
-        stepping.run(book, due, now, timedelta() if late else timedelta.max)
+        stepping.run(book, Due(kind, key, self._due_at(run, state)), now)
         return book.entries
 
     @staticmethod
@@ -390,6 +381,23 @@ class Rederiver:
             book.write(erasure_stream(self.org, recorded.decision.cause.causation_id), recorded.event)
         book.end()
         return book.entries
+
+
+def _report_in(run: Run) -> tuple[Recorded, Reported, str]:
+    """The event that says which report a run was decided on, what it says, and under which field."""
+    for recorded in run:
+        match recorded.event:
+            case groups.AlertFired() | groups.AlertRefired() | groups.AlertResolved() as event:
+                return recorded, event, "data."
+            case incidents.SeverityChanged(repeat=Repeat() as repeat):
+                return recorded, repeat, "data.repeat."
+    raise Underivable("type", "no report of an alert leads to this")
+
+
+def _heard(alert: str, group: str, at: datetime) -> AlertRow:
+    """The row of an alert that was heard of at `at`; of no integration, so that it cannot expire."""
+    firing = AlertStatus.FIRING
+    return AlertRow(alert, "", "", firing, Severity.INFO, 0, at, at, "", at, at, 0, group)
 
 
 def _first(run: Run, kind: type[E]) -> E | None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import psycopg
 import structlog
 from prometheus_client import Counter as CounterMetric
 from prometheus_client import Gauge
@@ -23,6 +22,7 @@ from prometheus_client import Gauge
 from projections.database import READ_SCHEMA, asking, conninfo
 from projections.tables import Connection, ProjectionFailed, apply
 from streams.store.base import Recorded, Store, Unavailable, WrongStore
+from streams.store.limits import MARGIN, Limited
 
 log = structlog.get_logger()
 
@@ -59,7 +59,9 @@ class Session:
     def open(cls, dsn: str, schema: str) -> "Session | None":
         """Connect and take the lock; None when another projector has it. Raises Unavailable."""
         with asking():
-            connection = psycopg.connect(conninfo(dsn, (schema,), STATEMENT_TIMEOUT), autocommit=True)
+            connection = Limited.connect(
+                conninfo(dsn, (schema,), STATEMENT_TIMEOUT), autocommit=True, limit=STATEMENT_TIMEOUT + MARGIN
+            )
             try:
                 query = "select pg_try_advisory_lock(%s, hashtext(%s))"
                 row = connection.execute(query, (LOCK, schema)).fetchone()

@@ -71,7 +71,7 @@ def _incident(event: incidents.IncidentEvent, actor: str) -> str:
             by = "by an alert" if event.alert else f"by {actor}"
             return f"severity {change} from {event.before} to {event.after} {by}"
         case incidents.Acknowledged():
-            return f"{actor} acknowledged{_on_the_way(len(event.in_flight))}"
+            return f"{actor} acknowledged"
         case incidents.Unacknowledged():
             return f"{actor} gave it back: it escalates again"
         case incidents.Started():
@@ -112,7 +112,7 @@ def _escalation(event: escalations.EscalationEvent, first: escalations.Started, 
         case escalations.StepDelayed():
             return f"{_step(event.loop, event.step)} runs {span(at - event.due_at)} late; later steps wait from now"
         case escalations.Stopped():
-            return f"escalation stopped: {event.reason}"
+            return f"escalation stopped: {event.reason}{_on_the_way(len(event.in_flight))}"
         case escalations.Exhausted():
             return f"policy {first.policy.id} is exhausted: every step has run and nobody acknowledged"
         case _:
@@ -143,8 +143,6 @@ def _page(event: pages.PageEvent, first: pages.Queued) -> str:
             return f"{page} may or may not have arrived ({place}, attempt {event.attempt}): {plain(event.reason)}"
         case pages.Cancelled():
             return f"{page} cancelled ({place}): {event.reason}"
-        case pages.Withheld():
-            return f"{page} withheld ({place}): {plain(event.reason)}"
         case _:
             assert_never(event)
 

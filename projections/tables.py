@@ -101,4 +101,5 @@ def _upsert(kind: type[Row]) -> sql.Composed:
 
 def as_json(rows: Sequence[Row]) -> str:
     """Rows as a JSON array; NUL, which labels may hold and Postgres may not, becomes the replacement character."""
-    return _NUL.sub(rb"\1\\ufffd", orjson.dumps(rows)).decode()
+    written = orjson.dumps(rows)
+    return (_NUL.sub(rb"\1\\ufffd", written) if b"\\u0000" in written else written).decode()

@@ -90,7 +90,7 @@ class PageView(Model):
     method: str
     loop: int
     step: int
-    status: Literal["queued", "sent", "failed", "unknown", "cancelled", "withheld"]
+    status: Literal["queued", "sent", "failed", "unknown", "cancelled"]
     queued_at: datetime
     settled_at: datetime | None = None
     delivery: str | None = None

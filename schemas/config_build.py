@@ -31,7 +31,7 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
     for name, service in parts.services.items():
         yield Service(name, service.team, service.policy)
     for name, policy in parts.escalation_policies.items():
-        yield Policy(name, _steps(policy), policy.loops)
+        yield Policy(name, _steps(policy), policy.loops, policy.stale_after)
     if parts.route is not None:
         yield RouteTree(_route(parts.route))
     for name, integration in parts.integrations.items():
@@ -47,6 +47,7 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
             team=integration.team,
             max_alerts=limits.max_alerts,
             max_body_bytes=limits.max_body_bytes,
+            expires_after=integration.expires_after,
         )
     for name, key in parts.api_keys.items():
         yield ApiKey(name, key.role, _digest(key.hash), key.user)

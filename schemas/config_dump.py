@@ -58,13 +58,16 @@ def written_of(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
         case Service():
             return "services", {"team": thing.team, "policy": thing.policy}
         case Policy():
-            return "escalation_policies", {"loops": thing.loops, "steps": _steps(thing)}
+            stale_after = format_duration(thing.stale_after)
+            return "escalation_policies", {"loops": thing.loops, "stale_after": stale_after, "steps": _steps(thing)}
         case Integration():
             hashes = None if thing.token_hashes is None else [f"sha256:{token}" for token in thing.token_hashes]
             limits = _said(max_alerts=thing.max_alerts, max_body_bytes=thing.max_body_bytes)
             mapping = _mapping(thing.mapping) if thing.mapping else None
             said = _said(source=thing.source, token_hashes=hashes, shards=thing.shards, team=thing.team)
-            return "integrations", {**said, **_said(limits=limits or None, mapping=mapping)}
+            expires_after = None if thing.expires_after is None else format_duration(thing.expires_after)
+            more = _said(limits=limits or None, expires_after=expires_after, mapping=mapping)
+            return "integrations", {**said, **more}
         case ApiKey():
             return "api_keys", _said(role=thing.role, hash=f"sha256:{thing.hash}", user=thing.user)
         case RouteTree():

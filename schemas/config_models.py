@@ -98,7 +98,7 @@ def _duration(value: object) -> float:
 
 def _delay(value: float) -> float:
     if value < 1:
-        wrong("A step has to wait at least a second for an answer", "Write 1s or more, e.g. 5m")
+        wrong("This has to be at least a second", "Write 1s or more, e.g. 5m")
     return value
 
 
@@ -209,6 +209,9 @@ class PolicyPart(Part):
     """Who is paged, in which order, until somebody answers."""
 
     loops: int = Field(1, ge=1, le=100, description="how often the whole list of steps runs")
+    stale_after: Delay = Field(
+        600.0, description="a step that runs later than this says so, and the steps after it wait from then"
+    )
     steps: list[StepPart] = Field(min_length=1, max_length=100)
 
 
@@ -290,6 +293,9 @@ class IntegrationPart(Part):
     shards: int = Field(1, ge=1, le=1000, description="over how many partitions its alerts spread")
     team: TeamRef | None = Field(None, description="who is told of what of it cannot be decided")
     limits: LimitsPart = Field(default_factory=LimitsPart, description="of one webhook")
+    expires_after: Delay | None = Field(
+        None, description="an alert that is not reported for this long ends by itself; absent: never"
+    )
     mapping: MappingPart | None = Field(None, description="of source generic: where an alert's fields are")
 
     @model_validator(mode="after")

@@ -53,7 +53,7 @@ def decode(event_type: str, state: bytes) -> Stored:
 
 def encode_state(state: State) -> bytes:
     """A snapshot of a stream's state: derived, disposable, never hashed."""
-    return orjson.dumps(state, default=dict, option=OPTIONS)
+    return orjson.dumps(state, default=dict, option=OPTIONS | orjson.OPT_NON_STR_KEYS)
 
 
 def decode_state(kind: str, body: bytes) -> State:

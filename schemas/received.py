@@ -102,6 +102,8 @@ def alert_key(org: str, integration: str, fingerprint: str, shards: int) -> byte
 
     The shard is sha256 of the alert's identity, modulo the integration's `shards` (at least 1).
     """
+    if shards == 1:
+        return f"{integration}:0".encode()
     digest = sha256(ids.alert_id(org, integration, fingerprint).encode()).digest()
     return f"{integration}:{int.from_bytes(digest) % shards}".encode()
 
@@ -116,6 +118,8 @@ def split(org: str, record: AlertReceived, shards: int) -> list[tuple[bytes, Ale
         by_key[alert_key(org, record.integration, alert.fingerprint, shards)].append(alert)
     if record.rejected and not by_key:
         by_key[f"{record.integration}:0".encode()] = []
+    if len(by_key) == 1:
+        return [(key, record) for key in by_key]
     return [
         (
             key,

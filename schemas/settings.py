@@ -113,11 +113,22 @@ class Settings(BaseSettings):
     postgres_pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(
         8, description="the most database connections that one process holds"
     )
-    statement_timeout: Seconds = Field(30.0, description="the seconds after which Postgres ends a statement")
+    statement_timeout: Seconds = Field(
+        30.0, description="the seconds after which Postgres ends a statement; a second later it is waited for no more"
+    )
     lock_timeout: Seconds = Field(5.0, description="the seconds that a statement waits for a lock")
 
     gateway_host: str = Field("127.0.0.1", description="the address that the gateway listens on")
     gateway_port: Port = Field(0, description="the port that the gateway listens on, 0 to 65535; 0 picks a free one")
+    gateway_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        800, description="the most connections that the gateway serves at once; a request on one more is answered 503"
+    )
+    metrics_host: str = Field("127.0.0.1", description="the address that a role listens on for metrics")
+    metrics_port: Annotated[int, Field(ge=1, le=65_533)] | None = Field(
+        None,
+        description="the port on which a role serves /metrics and /healthz; unset serves none. "
+        "`up` serves worker, pager and projector on this port and the next two; unset, on free ones",
+    )
     public_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         None, description="the address of the gateway as people reach it, for links in messages"
     )
@@ -168,7 +179,6 @@ class Settings(BaseSettings):
     text_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
         None, description="the days that texts of alerts that do not fire any more are kept; unset keeps them for ever"
     )
-    stale_after: Seconds = Field(600.0, description="the seconds after which a missed deadline runs one step only")
     catch_up_age: Seconds = Field(
         60.0, description="the age in seconds from which an alert counts as read while catching up"
     )

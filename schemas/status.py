@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.api import Model
 
-RoleName = Literal["worker", "pager", "projector", "relay", "sealer", "postgres", "kafka"]
+RoleName = Literal["gateway", "worker", "pager", "projector", "relay", "sealer", "postgres", "kafka"]
 
 
 class RoleStatus(Model):

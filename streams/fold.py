@@ -6,16 +6,17 @@ found down to the alert, put aside as a dead letter, and a person is told: the p
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter
 
-from domain import folding, ids
+from domain import expiry, folding, ids
 from domain.alerts import AlertRow, Receipt
-from domain.book import Book
+from domain.book import Book, Due, Loaded
 from domain.config import Config
 from domain.decision import Actor, Cause
 from domain.folding import Report, Trouble
@@ -31,6 +32,8 @@ from streams.store.writing import prepare
 log = structlog.get_logger()
 
 DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not be decided.", ["integration"])
+HANDFUL = 64
+"""Incident numbers taken at once at most; a worker that dies loses those it has left."""
 RECORD = -1
 """The index of a dead letter that is a whole record."""
 
@@ -70,6 +73,7 @@ class Fold:
     clock: Clock
     catch_up_age: timedelta
     catch_up_hold: timedelta
+    _spare: deque[int] = field(default_factory=deque, init=False, repr=False)
 
     def save(
         self,
@@ -92,7 +96,7 @@ class Fold:
         dead = [self._unread(arrival) for arrival in arrivals if isinstance(arrival, Unreadable)]
         dead += itertools.chain.from_iterable(map(self._rejected, read))
         reports = [report for arrival in read for report in self._reports(arrival, catching_up)]
-        numbers = _Numbers(self.store.next_number)
+        numbers = _Numbers(self.store.next_numbers, self._spare)
         try:
             return self._save(reports, dead, moves, inbox, numbers)
         except (Conflict, Unavailable):
@@ -119,6 +123,7 @@ class Fold:
             return Save(books[-1], moves, inbox=inbox, dead_letters=tuple(dead))
 
         position = decide(self.store, attempt)
+        numbers.leave()
         self._tell(books[-1], dead)
         return position
 
@@ -129,11 +134,11 @@ class Fold:
         receipt = Receipt(f"lost/{pointer}", "", now, pointer)
         stream = ids.intake_stream(self.org, move.cluster, move.topic, move.partition)
         trouble = Trouble.lost(move.topic)
-        numbers = _Numbers(self.store.next_number)
+        numbers = _Numbers(self.store.next_numbers, self._spare)
 
         def attempt() -> Save:
             involved = {stream, ids.group_stream(self.org, trouble.key)}
-            book = self._book(self.store.config(), involved, {}, iter(numbers))
+            book = self._book(self.store.config(), self.store.load(involved), {}, iter(numbers))
             cause = Cause(Actor("system", "fold"), "fold", pointer, receipt.id, receipt.id)
             book.begin(cause, now, (stream,))
             lost = AlertsLost(move.cluster, move.topic, move.partition, move.expected + 1, move.offset)
@@ -143,6 +148,18 @@ class Fold:
 
         log.error("alerts lost", pointer=pointer, first=move.expected + 1, last=move.offset)
         return decide(self.store, attempt)
+
+    def expire(self, due: Due, heard_until: datetime) -> None:
+        """Decide what a group's deadline brings; everything accepted before `heard_until` (UTC) is folded."""
+        decide(self.store, lambda: Save(self._expired(due, heard_until)))
+
+    def _expired(self, due: Due, heard_until: datetime) -> Book:
+        config, streams = self.store.config(), self.store.load([due.key])
+        group = streams[due.key].state
+        rows = self.store.alerts(group.firing if isinstance(group, Group) else ())
+        book = self._book(config, streams, rows, iter(()))
+        expiry.expire(book, due, heard_until)
+        return book
 
     def caught_up(self, partitions: Collection[str]) -> None:
         """These partitions are read to where they ended when they were assigned: what they held back may page now."""
@@ -187,7 +204,7 @@ class Fold:
         involved = set(folding.groups_involved(self.org, config, reports, rows))
         troubles = {letter: Trouble.undecidable(letter.integration) for letter in dead}
         involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles.values()}
-        book = self._book(config, involved, rows, numbers)
+        book = self._book(config, self.store.load(involved), rows, numbers)
         for report in reports:
             folding.fold(book, report)
         for letter, trouble in troubles.items():
@@ -195,10 +212,9 @@ class Fold:
         return book
 
     def _book(
-        self, config: Config, involved: Collection[str], rows: Mapping[str, AlertRow], numbers: Iterator[int]
+        self, config: Config, streams: dict[str, Loaded], rows: Mapping[str, AlertRow], numbers: Iterator[int]
     ) -> Book:
         """A book with these streams, the incidents of its groups and alerts, and what belongs to those."""
-        streams = self.store.load(involved)
         groups = [loaded.state for loaded in streams.values() if isinstance(loaded.state, Group)]
         streams |= self.store.load(folding.incidents_involved(self.org, groups, rows.values()))
         pending = add_escalations(self.store, self.org, streams)
@@ -256,13 +272,34 @@ def _poison(report: Report, reason: str) -> DeadLetter:
 
 @dataclass(slots=True)
 class _Numbers:
-    """Incident numbers for one batch: deciding it again uses those that were taken before."""
+    """Incident numbers for one batch: deciding it again uses those that were taken before.
 
-    take: Callable[[], int]
+    They are taken by the handful, the more of them the more were needed; `spare` are those that are left for the next
+    batch.
+    """
+
+    take: Callable[[int], list[int]]
+    spare: deque[int]
     taken: list[int] = field(default_factory=list)
+    used: int = 0
 
     def __iter__(self) -> Iterator[int]:
-        yield from self.taken
+        self.used = 0
+        return self._count()
+
+    def _count(self) -> Iterator[int]:
         while True:
-            self.taken.append(self.take())
-            yield self.taken[-1]
+            self.used += 1
+            if self.used > len(self.taken):
+                self.taken += self._more()
+            yield self.taken[self.used - 1]
+
+    def _more(self) -> list[int]:
+        try:
+            return [self.spare.popleft()]
+        except IndexError:
+            return self.take(min(HANDFUL, len(self.taken) or 1))
+
+    def leave(self) -> None:
+        """The batch is saved."""
+        self.spare.extend(self.taken[self.used :])

@@ -21,7 +21,6 @@ from domain.escalations import Escalation
 from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
 from streams.messages import Delivery, deliveries
-from streams.pace import Pace
 from streams.patience import patiently
 from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
 from streams.store.deciding import TZ_VERSION, decide
@@ -31,6 +30,8 @@ log = structlog.get_logger()
 LEASE = 60.0
 """Seconds that a claim holds; longer than any channel's own time-outs together."""
 BATCH = 100
+STEPS_TOGETHER = 50
+"""Deadlines decided in one save."""
 MAX_IN_FLIGHT = 32
 POLL = 0.1
 """Seconds between looks when nobody says that there is work."""
@@ -59,23 +60,17 @@ class Pager:
 
     Parameters:
         channels: by name (`email`).
-        stale_after: a deadline later than this runs one step and says so.
-        pages_per_minute: the most messages that one person gets from this pager by one method within a minute; pages
-            beyond wait for at most that long and leave together.
+        pages_per_minute: the most messages that one person gets by one method within a minute, from all pagers
+            together (they are to be given the same number); pages beyond wait for at most that long and leave together.
     """
 
     store: Store
     org: str
     clock: Clock
     channels: Mapping[str, Channel]
-    stale_after: timedelta
     pages_per_minute: int = 20
     _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
     _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
-    _pace: Pace = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._pace = Pace(self.pages_per_minute)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish what is in flight. Ends with the first error nobody expected."""
@@ -117,17 +112,26 @@ class Pager:
     def step(self) -> int:
         """Decide the deadlines that have come; returns how many. Blocks; raises Unavailable."""
         ripe = self.store.claim_due(self.clock(), LEASE, BATCH, stepping.ESCALATE)
-        for due in ripe:
-            try:
-                decide(self.store, partial(self._stepped, due))
-            except Conflict:
-                log.info("deadline met elsewhere", escalation=due.key)
-            STEPS.inc()
+        for start in range(0, len(ripe), STEPS_TOGETHER):
+            self._meet(ripe[start : start + STEPS_TOGETHER])
+        STEPS.inc(len(ripe))
         return len(ripe)
 
-    def _stepped(self, due: Due) -> Save:
-        book = self._book_of([due.key])
-        stepping.run(book, due, self.clock(), self.stale_after)
+    def _meet(self, ripe: Sequence[Due]) -> None:
+        """Decide deadlines in one save; when one of them was met elsewhere, the halves by themselves."""
+        try:
+            decide(self.store, partial(self._stepped, ripe))
+        except Conflict:
+            if len(ripe) == 1:
+                log.info("deadline met elsewhere", escalation=ripe[0].key)
+                return
+            self._meet(ripe[: len(ripe) // 2])
+            self._meet(ripe[len(ripe) // 2 :])
+
+    def _stepped(self, ripe: Sequence[Due]) -> Save:
+        book = self._book_of([due.key for due in ripe])
+        for due in ripe:
+            stepping.run(book, due, self.clock())
         return Save(book)
 
     def claim(self, limit: int) -> list[Delivery]:
@@ -135,17 +139,11 @@ class Pager:
         lost = self.store.expired_claims(BATCH)
         if lost:
             self._give_up(lost)
-        now = self.clock()
-        if (full := self._pace.full(now)) and (held := self.store.postpone_pages(full)):
-            HELD.inc(held)
-            log.info("pages wait for the limit of a person", pages=held, people=len(full))
-        claimed = self.store.claim_pages(now, LEASE, limit)
-        if not claimed:
-            return []
-        found = deliveries(self.store, self.org, self.store.config(), claimed)
-        for delivery in found:
-            self._pace.count(delivery.user, delivery.method, now)
-        return found
+        taken = self.store.claim_pages(self.clock(), LEASE, limit, self.pages_per_minute)
+        if taken.held:
+            HELD.inc(taken.held)
+            log.info("pages wait for the limit of a person", pages=taken.held)
+        return deliveries(self.store, self.org, self.store.config(), taken.pages) if taken.pages else []
 
     async def deliver(self, delivery: Delivery) -> Outcomes:
         """Hand a message to its channel and translate the answer."""

@@ -17,7 +17,7 @@ import structlog
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from schemas.received import BadRecord, decode
 from schemas.settings import Settings
@@ -43,6 +43,7 @@ STALL = 2.0
 
 FOLDED = Counter("tocsin_fold_records_total", "Records of the alerts topic folded.")
 STALLS = Counter("tocsin_fold_stalls_total", "Times a partition was read again because nothing moved.")
+PARTITIONS = Gauge("tocsin_fold_partitions", "Partitions of the alerts topic that were assigned to this worker.")
 BATCHES = Histogram("tocsin_fold_batch_seconds", "Time to load, decide and save a batch.")
 
 
@@ -116,6 +117,7 @@ class Worker:
             await self._give_up(gone)
         log.info("partitions assigned", positions=self._positions.folded, catching_up=len(self._positions.catching_up))
         self._moved_at = time.monotonic()
+        PARTITIONS.set(len(self._positions.folded))
         return {partition: offset + 1 for partition, offset in self._positions.folded.items()}
 
     async def _tracking(self) -> Mapping[int, int]:

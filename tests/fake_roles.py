@@ -1,14 +1,17 @@
 """`tocsin up` with roles that only pretend: `python -m tests.fake_roles`. For tests of the supervisor's own promises.
 
 The gateway answers `/readyz` (503 in its first half second), every other role sleeps. Prints `ready` when `up` says so.
+With TOCSIN_TEST_FOLDS=never the worker is never given a partition.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from dataclasses import replace
 
+from compose import up as starting
 from compose.datadir import Running
 from compose.supervisor import Child
 from compose.up import Hooks, Mailbox, Services, UpSettings, up
@@ -43,10 +46,17 @@ def mailbox(services: Services) -> Mailbox:
     return Mailbox(pretend(services, "mailbox"), "file:///mail", services.data.port("smtp"))
 
 
+async def never(metrics: str) -> bool:
+    """A worker that has nothing to fold, asked where its metrics should be."""
+    assert metrics.startswith("http://127.0.0.1:")
+    return False
+
+
 async def ready(running: Running) -> None:
     print("ready", running.gateway_url, flush=True)
 
 
 if __name__ == "__main__":
-    hooks = Hooks(prepare, mailbox, pretend)
+    starting.FOLDS_WITHIN = 1.0
+    hooks = Hooks(prepare, mailbox, pretend, never if os.environ.get("TOCSIN_TEST_FOLDS") == "never" else None)
     sys.exit(asyncio.run(up(UpSettings.from_environment(load_settings()), hooks, ready)))

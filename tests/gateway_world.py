@@ -19,7 +19,6 @@ from domain.decision import Actor
 from domain.incidents import Acknowledged, Incident, Opened, Resolved
 from gateway.app import Parts, build
 from gateway.intake import IntakeUnavailable, ReceiptTooLarge
-from gateway.offsets import EndOffsets
 from projections.lag import Marks
 from projections.queries import ANY_INCIDENT, AlertFilter, BadCursor, IncidentFilter
 from projections.receipt_queries import InboxTrace, ReceiptTrace
@@ -29,6 +28,7 @@ from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetr
 from schemas.received import AlertReceived, decode, encode, split
 from schemas.settings import Settings
 from streams.fold import Arrival
+from streams.offsets import EndOffsets
 from streams.store.base import TrackingMove, Unavailable
 from streams.store.outages import Ended
 from tests.memory_world import ORG, MemoryWorld
@@ -47,7 +47,7 @@ MAPPING = (
     "{fingerprint: check.id, status: check.state, title: check.name, status_values: {RED: firing, GREEN: resolved}}"
 )
 SECURED = CONFIG.replace(
-    "{source: alertmanager}", f'{{source: alertmanager, shards: 4, token_hashes: ["{hashed(TOKEN)}"]}}'
+    "{source: alertmanager,", f'{{source: alertmanager, shards: 4, token_hashes: ["{hashed(TOKEN)}"],'
 ) + "\n".join(
     [
         *(f'  {name}: {{source: {name}, token_hashes: ["{hashed(TOKENS[name])}"]}}' for name in ("elastic", "generic")),
@@ -281,7 +281,7 @@ class GatewayWorld(MemoryWorld):
             ids=lambda: f"id-{next(self._ids):06}",
             salt=lambda: b"s" * 16,
             lags=MemoryLags(self),
-            ends=EndOffsets(Settings(**settings)),
+            ends=EndOffsets(Settings(**settings), self.now),
             outages=MemoryOutages(),  # type: ignore[arg-type]
             channels={"email": self.channel},
             database_clock=lambda: self.now() + self.skew,

@@ -14,13 +14,16 @@ from domain.ids import stream_kind
 from domain.incidents import Incident
 from schemas.config_files import parse_config
 from schemas.received import decode, encode, received, split
+from schemas.settings import Settings
 from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
 from streams.channels.memory import MemoryChannel
 from streams.channels.render import render
 from streams.configuring import apply
+from streams.expiry import Expiry
 from streams.fold import Arrival, Fold
 from streams.messages import Delivery
+from streams.offsets import EndOffsets
 from streams.pager import Pager
 from streams.store.base import Conflict, Save, Store, TrackingMove
 from streams.store.deciding import decide, open_book
@@ -34,6 +37,8 @@ VERBS = {
     "start": incidents.Start(),
     "resolve": incidents.Resolve(),
     "reopen": incidents.Reopen(),
+    "assign": incidents.Assign(("grace",)),
+    "comment": commands.Note(commands.Words("the disk is full", b"pepper")),
 }
 
 
@@ -46,7 +51,9 @@ class MemoryWorld(World):
         self.store: Store = store or MemoryStore(wall=self.now)
         self.channel = MemoryChannel("email")
         self.fold = Fold(self.store, ORG, self.now, timedelta(seconds=60), timedelta(seconds=30))
-        self.pager = Pager(self.store, ORG, self.now, {"email": self.channel}, timedelta(minutes=10))
+        self.pager = Pager(self.store, ORG, self.now, {"email": self.channel})
+        self.ends = EndOffsets(Settings(), self.now)
+        self.expiry = Expiry(Settings(), self.store, self.fold, self.ends)
         self.offset = -1
         self._taken: set[int] = set()
         self.configure(config)
@@ -85,17 +92,22 @@ class MemoryWorld(World):
     def meet(self, due: Due) -> None:
         """A pager decides a deadline that it claimed earlier; somebody else's decision stands."""
         with suppress(Conflict):
-            self.store.save(self.pager._stepped(due))
+            self.store.save(self.pager._stepped([due]))
         self.settle()
 
     def settle(self) -> None:
-        """Let the pager work until there is nothing left to do now."""
+        """Let worker and pager work until there is nothing left to do now."""
         while True:
-            stepped, claimed = self.pager.step(), self.pager.claim(100)
+            stepped, claimed = self.expire() + self.pager.step(), self.pager.claim(100)
             if claimed:
                 self.deliver(claimed)
             if not stepped and not claimed:
                 return
+
+    def expire(self) -> int:
+        """Kafka is asked where the topic ends, and the worker meets what has come of its deadlines."""
+        self.ends.known, self.ends.as_of = {0: self.offset}, self.now()
+        return self.expiry.step()
 
     def advance(self, **delta: float) -> None:
         """Time passes in small steps, so that what is due happens in order and on time."""

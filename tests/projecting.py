@@ -39,7 +39,7 @@ POLICY = Policy(
     "default", (Step((Target(team="platform", role="primary"),), 300), Step((Target(user="grace"),), 300)), 2
 )
 PAYLOAD = PayloadRef("alert/r-1/0", "00")
-PRIOR = PriorAlert(1, AlertStatus.FIRING, T0, T0, "r-1", GROUP, 1)
+PRIOR = PriorAlert(1, AlertStatus.FIRING, Severity.HIGH, T0, T0, "r-1", GROUP, 1)
 
 Happening = tuple[str, Event, Actor]
 
@@ -109,7 +109,17 @@ def fired(kind: type[groups.AlertFired] | type[groups.AlertRefired], prior: Prio
 def resolved() -> groups.AlertResolved:
     """The alert of the story ends."""
     return groups.AlertResolved(
-        ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0, T0 + timedelta(minutes=1), "r-2", PRIOR
+        ALERT,
+        "alertmanager",
+        "955b3f2e0c1d4a77",
+        1,
+        INCIDENT,
+        T0,
+        T0 + timedelta(minutes=1),
+        "r-2",
+        PAYLOAD,
+        "00",
+        PRIOR,
     )
 
 
@@ -141,12 +151,10 @@ def story() -> list[Happening]:
         (AGAIN, escalations.Started(INCIDENT, 2, POLICY, T0, "r-1"), ADA),
         queued("b", 2, "grace", AGAIN),
         (page("b"), pages.Failed("d-2", 8, "recipient: 550 5.1.1"), PAGER),
-        queued("c", 1, "grace", AGAIN),
-        (page("c"), pages.Withheld("silenced"), PAGER),
         queued("d", 2, "ada", AGAIN),
-        (AGAIN, escalations.Stopped("acknowledged"), GRACE),
+        (AGAIN, escalations.Stopped("acknowledged", (page("a"),)), GRACE),
         (page("d"), pages.Cancelled("acknowledged"), GRACE),
-        (INCIDENT, incidents.Acknowledged((page("a"),)), GRACE),
+        (INCIDENT, incidents.Acknowledged(), GRACE),
         (INCIDENT, incidents.Assigned(("grace", "ada")), GRACE),
         (INCIDENT, incidents.Commented(PayloadRef("comment/1", "00")), GRACE),
         (GROUP, resolved(), AM),
@@ -156,7 +164,15 @@ def story() -> list[Happening]:
         (
             GROUP,
             groups.AlertExpired(
-                ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0 + timedelta(hours=1), 9, PRIOR
+                ALERT,
+                "alertmanager",
+                "955b3f2e0c1d4a77",
+                1,
+                INCIDENT,
+                T0 + timedelta(hours=1),
+                9,
+                T0 + timedelta(hours=2),
+                PRIOR,
             ),
             PAGER,
         ),

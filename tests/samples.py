@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from domain import changes, config, erasing, escalations, groups, incidents, intake, pages
-from domain.alerts import AlertStatus, PriorAlert
+from domain.alerts import AlertStatus, PriorAlert, Repeat
 from domain.decision import Actor, Cause, Decision, PayloadRef
 from domain.events import Event
 from domain.routing import Matcher, MatchOperator, Route
@@ -18,8 +18,8 @@ PAGE = "page-5b2f0c9e-0000-5000-8000-000000000004"
 ALERT = "5b2f0c9e-0000-5000-8000-000000000005"
 DELIVERY = "5b2f0c9e-0000-5000-8000-000000000006"
 PAYLOAD = PayloadRef("alert/r-1/0", "ab" * 32)
-PRIOR = PriorAlert(3, AlertStatus.RESOLVED, AT, AT, "r-0", GROUP, 1)
-FIRING = PriorAlert(4, AlertStatus.FIRING, AT, AT, "r-1", GROUP, 1)
+PRIOR = PriorAlert(3, AlertStatus.RESOLVED, Severity.HIGH, AT, AT, "r-0", GROUP, 1)
+FIRING = PriorAlert(4, AlertStatus.FIRING, Severity.HIGH, AT, AT, "r-1", GROUP, 1)
 LABELS = {"alertname": "ServiceDown", "service": "payments"}
 POLICY = config.Policy("two-steps", (config.Step((config.Target(team="platform", role="primary"),), 300.0),), 2)
 ROUTE = Route(
@@ -45,12 +45,14 @@ _ENDED = (ALERT, "alertmanager", "955bdf9692ad12ea", 1, INCIDENT)
 SAMPLES: tuple[Event, ...] = (
     groups.AlertFired(*_FIRED, "cd" * 32, None),
     groups.AlertRefired(*_FIRED, "cd" * 32, PRIOR),
-    groups.AlertResolved(*_ENDED, LATER, LATER, "r-2", FIRING),
-    groups.AlertExpired(*_ENDED, LATER, 7, FIRING),
+    groups.AlertResolved(*_ENDED, LATER, LATER, "r-2", PayloadRef("alert/r-2/0", "ab" * 32), "cd" * 32, FIRING),
+    groups.AlertExpired(*_ENDED, LATER, 7, LATER + timedelta(hours=1), FIRING),
     groups.EpisodeOpened(1, INCIDENT, '{}:{alertname="x"}', ("alertname",), "{}", "payments", "platform", "two-steps"),
     incidents.Opened(7, "ServiceDown", Severity.HIGH, "payments", "platform", "two-steps", AT, LATER, GROUP, 1),
-    incidents.SeverityChanged(Severity.HIGH, Severity.CRITICAL, ALERT),
-    incidents.Acknowledged((PAGE,)),
+    incidents.SeverityChanged(
+        Severity.HIGH, Severity.CRITICAL, ALERT, Repeat(AT, LATER, "r-2", PAYLOAD, "cd" * 32, FIRING)
+    ),
+    incidents.Acknowledged(),
     incidents.Unacknowledged(),
     incidents.Started(),
     incidents.Resolved("alerts_ended"),
@@ -61,14 +63,13 @@ SAMPLES: tuple[Event, ...] = (
     escalations.StepNotified(1, 1, AT, (escalations.Notified("team:platform/primary", "ada", "email", PAGE),), LATER),
     escalations.StepSkipped(1, 2, AT, "nobody_reachable", AT),
     escalations.StepDelayed(1, 2, AT, "stale"),
-    escalations.Stopped("acknowledged"),
+    escalations.Stopped("acknowledged", (PAGE,)),
     escalations.Exhausted(LATER),
     pages.Queued(ESCALATION, INCIDENT, 1, 1, "ada", "email"),
     pages.Sent(DELIVERY, 1, False),
     pages.Failed(DELIVERY, 8, "rcpt: 550"),
     pages.Unknown(DELIVERY, 2, "claim_expired"),
     pages.Cancelled("acknowledged"),
-    pages.Withheld("silenced"),
     intake.AlertsLost("default", "alerts", 7, 10, 41),
     erasing.PayloadErased(("alert/r-1/0",), "request 12"),
     changes.ObjectPut(config.RouteTree(ROUTE)),

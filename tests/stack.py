@@ -185,11 +185,9 @@ def with_keys(config: str, running: Running) -> str:
     keys = "\n".join(
         f"  {user}: {{role: responder, hash: 'sha256:{hashed(key)}', user: {user}}}" for user, key in KEYS.items()
     )
-    plain = "alertmanager: {source: alertmanager}"
+    plain = "alertmanager: {source: alertmanager,"
     assert plain in config
-    return config.replace(plain, f"alertmanager: {{source: alertmanager, token_hashes: ['{token}']}}") + (
-        f"api_keys:\n{keys}\n"
-    )
+    return config.replace(plain, f"{plain} token_hashes: ['{token}'],") + (f"api_keys:\n{keys}\n")
 
 
 def until(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:

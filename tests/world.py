@@ -47,7 +47,7 @@ route:
     - {matchers: ['patience="yes"'], group_wait: 30s}
     - {matchers: ['alertname=~"Nobody.*"'], policy: nobody-then-grace}
 integrations:
-  alertmanager: {source: alertmanager}
+  alertmanager: {source: alertmanager, expires_after: 8h}
 """
 
 

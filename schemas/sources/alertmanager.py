@@ -21,7 +21,7 @@ from schemas.sources.normalise import (
     read_time,
 )
 from schemas.sources.parsed import DEFAULT_LIMITS, BadBody, Limits, Parsed, Rejected, bounded
-from schemas.sources.redaction import redact_json
+from schemas.sources.redaction import redact_json, redact_text
 
 VERSION = "4"
 SUMMARY = ("summary", "description", "message")
@@ -55,11 +55,6 @@ def parse(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
         except Unusable as reason:
             rejected.append(Rejected(index, reason.field, reason.problem))
     return Parsed(tuple(alerts), write_json(redacted), tuple(rejected), bounded(warnings))
-
-
-def redact(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
-    """A body as JSON text without secrets. Raises BadBody (400, 413) for what is not JSON."""
-    return write_json(redact_json(read_json(raw, limits)))
 
 
 def _members(body: Json, limits: Limits) -> list[Json]:
@@ -146,10 +141,10 @@ def _fingerprint(original: dict[str, Json], note: Note) -> str:
     Computed from the labels before redaction and clipping: alerts that differ only there are different alerts.
     """
     given = original.get("fingerprint")
-    if isinstance(given, str) and _FINGERPRINT.fullmatch(given):
+    if isinstance(given, str) and _FINGERPRINT.fullmatch(given) and redact_text(given) == given:
         return given
     if given not in (None, ""):
-        note("fingerprint is not 1 to 128 printable characters and is computed from the labels")
+        note("fingerprint is not 1 to 128 printable characters, or holds a secret, and is computed from the labels")
     labels = original.get("labels")
     pairs = labels.items() if isinstance(labels, dict) else ()
     texts = {name: value if isinstance(value, str) else write_json(value) for name, value in pairs}

@@ -9,13 +9,17 @@ import math
 import re
 from typing import TypeAlias
 
+import orjson
+
 from schemas.sources.parsed import BadBody, Limits
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Strings are skipped whole; a string without an end swallows the rest, so the scan stays linear.
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|([\[{])|([\]}])', re.DOTALL)
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""How a body must write a character that cannot be stored, or half of one that can: JSON and UTF-8 allow them no
+other way, so that a body without is not searched any further."""
+_DEEPER = "it is nested deeper than {} levels"
 
 
 def read_json(raw: bytes, limits: Limits) -> Json:
@@ -28,10 +32,7 @@ def read_json(raw: bytes, limits: Limits) -> Json:
             "Send fewer alerts at once, or raise TOCSIN_MAX_BODY_BYTES.",
         )
     try:
-        text = raw.decode("utf-8")
-        if _depth(text) > limits.max_depth:
-            raise ValueError(f"it is nested deeper than {limits.max_depth} levels")
-        value: Json = json.loads(text, object_pairs_hook=_object, parse_float=_float, parse_constant=_no_constant)
+        return _read(raw.decode("utf-8"), limits.max_depth)
     except ValueError as error:
         raise BadBody(
             400,
@@ -39,44 +40,55 @@ def read_json(raw: bytes, limits: Limits) -> Json:
             f"The body is not JSON that can be read: {_reason(error)}.",
             "Send one JSON document in UTF-8, as the sender's own webhook writes it.",
         ) from None
-    return cleaned(value)
 
 
-def cleaned(value: Json) -> Json:
-    """`value` with every character that cannot be stored replaced by U+FFFD."""
+def _read(text: str, deepest: int) -> Json:
+    """Raises ValueError. What nests a thousand levels deep is more than the decoder itself takes."""
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark (BOM)")
+    try:
+        value: Json = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError(_DEEPER.format(deepest)) from None
+    if text.count("[") + text.count("{") > deepest and _is_deeper(value, deepest):
+        raise ValueError(_DEEPER.format(deepest))
+    return _cleaned(value) if _ESCAPED.search(text) else value
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    """Whether lists and objects nest deeper in `value`."""
+    level: list[Json] = [value]
+    for _ in range(levels + 1):
+        holders = [one for one in level if isinstance(one, dict | list)]
+        if not holders:
+            return False
+        level = [inner for one in holders for inner in (one.values() if isinstance(one, dict) else one)]
+    return True
+
+
+def _cleaned(value: Json) -> Json:
+    """`value` with every character that cannot be stored replaced by U+FFFD. Raises ValueError, see `_object`."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("�", value)
     if isinstance(value, list):
-        return [cleaned(item) for item in value]
+        return [_cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {key: cleaned(item) for key, item in value.items()}
+        return _object([(_UNSTORABLE.sub("�", key), _cleaned(item)) for key, item in value.items()])
     return value
 
 
 def write_json(value: Json) -> str:
     """`value` as compact JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _depth(text: str) -> int:
-    """How deep lists and objects nest in `text`, found without parsing it."""
-    depth = deepest = 0
-    for token in _STRUCTURE.finditer(text):
-        if token[1]:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token[2]:
-            depth -= 1
-    return deepest
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a whole number of more than 64 bits
+        return _ENCODER.encode(value)
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
-    for key, value in pairs:
-        name = _UNSTORABLE.sub("�", key)
-        if name in found:
-            raise ValueError("an object has the same key twice")
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has the same key twice")
     return found
 
 
@@ -98,3 +110,7 @@ def _reason(error: ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
     return str(error)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

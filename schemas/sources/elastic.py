@@ -29,18 +29,27 @@ def parse(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Parsed:
     if not isinstance(body, dict) or not isinstance(redacted, dict):
         raise BadBody(422, "", "The body is JSON, but not an object.", TEMPLATE)
     warnings: list[str] = []
-    alert = _alert(_identity(body), redacted, limits, warnings.append)
+    alert = _alert(_identity(body, redacted), redacted, limits, warnings.append)
     return Parsed((alert,), write_json(redacted), (), bounded(warnings))
 
 
-def _identity(body: dict[str, Json]) -> str:
-    """What identifies the alert, as it came: redaction could make two of them one."""
+def identity(given: str, redacted: str) -> str:
+    """What identifies an alert: as it is given, or a digest of that if it is too long or a secret was taken out of it.
+
+    What is redacted itself identifies nothing: it could make two alerts one.
+    """
+    if given == redacted and len(given) <= MAX_ID:
+        return given
+    return f"sha256:{sha256(given.encode()).hexdigest()}"
+
+
+def _identity(body: dict[str, Json], redacted: dict[str, Json]) -> str:
     given = text(body.get("alert_id"))
     if not given.strip(": "):
         raise BadBody(
             422, "alert_id", "The body has no `alert_id`.", "Write {{rule.id}}:{{alert.id}} in the rule's action."
         )
-    return given if len(given) <= MAX_ID else f"sha256:{sha256(given.encode()).hexdigest()}"
+    return identity(given, text(redacted.get("alert_id")))
 
 
 def _alert(fingerprint: str, body: dict[str, Json], limits: Limits, note: Note) -> Alert:

@@ -11,7 +11,7 @@ from domain.alerts import Alert, AlertStatus
 from domain.config import FieldMapping
 from domain.severity import Severity, parse_severity
 from schemas.sources.bodies import Json, read_json, write_json
-from schemas.sources.elastic import text
+from schemas.sources.elastic import identity, text
 from schemas.sources.normalise import Note, read_annotations, read_labels, read_time
 from schemas.sources.parsed import DEFAULT_LIMITS, BadBody, Limits, Parsed, bounded
 from schemas.sources.redaction import redact_json
@@ -30,7 +30,6 @@ COMMON = {
 
 FIRING = frozenset({"firing", "fire", "active", "alert", "alerting", "trigger", "triggered", "open", "problem", "down"})
 RESOLVED = frozenset({"resolved", "resolve", "ok", "recovered", "recovery", "closed", "close", "up", "normal", "clear"})
-MAX_ID = 200
 NO_MAPPING = FieldMapping()
 
 
@@ -99,7 +98,7 @@ def _alert(original: _Fields, fields: _Fields, limits: Limits, note: Note) -> Al
     ours: dict[str, Json] = {"alertname": title, "service": service, "severity": severity}
     labels = {**_labels(fields, note), **{name: value for name, value in ours.items() if value}}
     return Alert(
-        fingerprint=_identity(original, note),
+        fingerprint=_identity(original, fields, note),
         status=status,
         severity=_severity(fields, severity),
         labels=read_labels(labels, limits, note),
@@ -139,12 +138,12 @@ def _severity(fields: _Fields, word: str) -> Severity:
     return parse_severity(mapped or word)
 
 
-def _identity(fields: _Fields, note: Note) -> str:
-    """What identifies the alert, as it came: redaction could make two of them one."""
+def _identity(fields: _Fields, redacted: _Fields, note: Note) -> str:
+    """What identifies the alert; see `identity`. `fields` are as they came."""
     path, value = fields.found("fingerprint")
     given = text(value)
     if given:
-        return given if len(given) <= MAX_ID else f"sha256:{sha256(given.encode()).hexdigest()}"
+        return identity(given, redacted.text("fingerprint"))
     title = fields.text("title")
     if fields.mapping.fingerprint or not title:
         raise BadBody(

@@ -6,10 +6,13 @@ the text's length. A key that names or counts secrets (`secret_name`, `token_cou
 """
 
 import re
+from functools import lru_cache
 
 from schemas.sources.bodies import Json
 
 REDACTED = "[redacted]"
+REMEMBERED = 64
+"""Characters of a key, at most, whose judgement is remembered: senders use the same keys again and again."""
 
 _SECRET = re.compile(
     r"authorization|passw|pwd$|passphrase|secret|token|cookie|credential|bearer|signature"
@@ -27,25 +30,37 @@ _LINE = re.compile(r"[^\r\n]*")
 
 def is_secret_key(key: str) -> bool:
     """Whether a value under `key` is to be taken for a secret, whatever its case and punctuation."""
+    return _judged_before(key) if len(key) <= REMEMBERED else _judged(key)
+
+
+def _judged(key: str) -> bool:
     compact = _PUNCTUATION.sub("", key.lower())
     return _SECRET.search(compact) is not None and _ABOUT_SECRETS.search(compact) is None
+
+
+_judged_before = lru_cache(maxsize=4096)(_judged)
 
 
 def redact_json(value: Json) -> Json:
     """`value` with every secret replaced by "[redacted]"; lists keep their length, objects their keys."""
     if isinstance(value, str):
         return redact_text(value)
+    if isinstance(value, dict):
+        return {
+            key: REDACTED if is_secret_key(key) and _may_be_secret(item) else redact_json(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [redact_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: REDACTED if _holds_secret(key, item) else redact_json(item) for key, item in value.items()}
     return value
 
 
 def redact_text(text: str) -> str:
     """`text` with the values of secret-looking keys and the user part of addresses replaced."""
-    if "://" in text:
+    if "@" in text:
         text = _USERINFO.sub(f"://{REDACTED}@", text)
+    if not ("=" in text or '"' in text or ": " in text or ":\t" in text or "%3" in text):
+        return text  # nothing that `_KEY` finds, as in most texts
     pieces: list[str] = []
     done = 0
     for found in _KEY.finditer(text):
@@ -58,8 +73,8 @@ def redact_text(text: str) -> str:
     return "".join(pieces) + text[done:]
 
 
-def _holds_secret(key: str, value: Json) -> bool:
-    return value is not None and value != "" and not isinstance(value, bool) and is_secret_key(key)
+def _may_be_secret(value: Json) -> bool:
+    return value is not None and value != "" and not isinstance(value, bool)
 
 
 def _value_after(text: str, key: re.Match[str]) -> re.Match[str] | None:

@@ -4,10 +4,10 @@ A save is one transaction: events, positions, alert rows, deadlines, pages and p
 all, and only if everything the decisions looked at is still as it was. Positions are gapless and in commit order.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.alerts import AlertRow
@@ -15,6 +15,9 @@ from domain.book import Book, Due, Loaded, PageRow, PendingPage
 from domain.config import Config
 from domain.decision import Decision
 from domain.events import Event
+
+MESSAGES_WINDOW = timedelta(minutes=1)
+"""The time within which messages to one person by one method are counted; it slides."""
 
 
 class StoreError(Exception):
@@ -106,6 +109,14 @@ class ClaimedPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The pages that a claim took, and how many it let wait because their person has had enough messages."""
+
+    pages: Sequence[ClaimedPage]
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a claimed page's row: `status` is its next one; `queued` again from `at` for another attempt.
 
@@ -190,7 +201,8 @@ class Save:
 class Store(Protocol):
     """Everything the roles ask of a store. Every call blocks, with a time-out; call it from a worker thread.
 
-    Every method raises Unavailable when the database does not answer in time.
+    Every method raises Unavailable when the database does not answer in time. Of a Postgres that stands still that is
+    the statement time-out and `streams.store.limits.MARGIN`; twice `CONNECT_TIMEOUT` for what begins meanwhile.
     """
 
     def load(self, streams: Collection[str]) -> dict[str, Loaded]:
@@ -205,8 +217,8 @@ class Store(Protocol):
     def config(self) -> Config:
         """The configuration at its latest revision."""
 
-    def next_number(self) -> int:
-        """The next incident number; numbers of decisions that were not saved are lost."""
+    def next_numbers(self, count: int) -> list[int]:
+        """The next incident numbers; those of decisions that were not saved are lost."""
 
     def save(self, save: Save) -> int:
         """Write everything in one transaction; returns the position of the last event in the log.
@@ -229,6 +241,9 @@ class Store(Protocol):
     def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
         """Take up to `limit` rows whose topic copy is not written, oldest first, for `lease` seconds."""
 
+    def inbox_waits(self, before: datetime) -> bool:
+        """Whether the inbox holds rows received before `before` that are not folded."""
+
     def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
         """The topic copies of these rows are written."""
 
@@ -247,20 +262,24 @@ class Store(Protocol):
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""
 
-    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
-        """Let the queued pages of these (user, method) wait until their time at least; returns how many must.
+    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> Taken:
+        """Take up to `limit` queued pages, for `lease` seconds of unmoved time: a message for each person and method.
 
-        They stay queued: an acknowledgement still cancels them, and they are claimed together.
+        No person gets more than `per_minute` messages by one method within `MESSAGES_WINDOW`, whoever claims and
+        however many claim at once; `now` is when these begin. What is beyond waits until the window has room. It stays
+        queued: an acknowledgement still cancels it, and it is claimed together. Pages that are said again keep to
+        themselves, as a bundle: what else their person is to be told is for the next claim.
         """
-
-    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
-        """Take up to `limit` queued pages, for `lease` seconds of unmoved time."""
 
     def expired_claims(self, limit: int) -> list[ClaimedPage]:
         """Take over pages whose claim outlived its lease: whether they were said nobody knows."""
 
-    def tail(self, after: int, limit: int) -> list[Recorded]:
-        """Events after position `after`, in order."""
+    def tail(self, after: int, limit: int, as_of: datetime | None = None) -> list[Recorded]:
+        """Events after position `after`, in order; with `as_of` (UTC) only those that were decided by then.
+
+        Times do not always grow with positions, so what is left out may lie between what is returned. Asking for a
+        time reads every event to the end of the log when there are no `limit` such events: it is for audits.
+        """
 
     def raw_tail(self, after: int, limit: int) -> list[RawEvent]:
         """Events after position `after`, in order, as bytes."""

@@ -1,14 +1,54 @@
 """Claiming work in Postgres: deadlines and pages are taken by lease, and whoever takes none waits for nobody."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
+from typing import LiteralString
 from uuid import uuid4
 
 from psycopg.rows import DictRow
 
 from domain.book import Due, PageRow
-from streams.store.base import ClaimedPage
+from streams.store.base import MESSAGES_WINDOW, ClaimedPage, Taken
 from streams.store.connected import Connected
+
+CLAIM: LiteralString = """
+with ripe as (
+    select id, "user", method, bundle, at from pages where status = 'queued' and at <= %(now)s
+    order by at limit %(limit)s for update skip locked
+), first as (
+    select distinct on ("user", method) "user", method, bundle from ripe order by "user", method, at, bundle
+), begun as (
+    insert into messages_begun as known ("user", method, times)
+    select "user", method, array[%(now)s::timestamptz] from first order by "user", method
+    on conflict ("user", method) do update
+    set times = array(select t from unnest(known.times) as t where t > %(since)s) || excluded.times
+    where (select count(*) from unnest(known.times) as t where t > %(since)s) < %(per_minute)s
+    returning "user", method
+), taken as (
+    update pages set status = 'claimed', claim = %(claim)s, bundle = coalesce(pages.bundle, %(claim)s),
+        bundled_at = coalesce(bundled_at, clock_timestamp()), attempt = attempt + 1,
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    from ripe join first using ("user", method) join begun using ("user", method)
+    where pages.id = ripe.id and ripe.bundle is not distinct from first.bundle
+    returning pages.*
+)
+select taken.*, begun."user" is null as over
+from ripe left join begun using ("user", method) left join taken on taken.id = ripe.id
+where taken.id is not null or begun."user" is null
+"""
+"""The row in `messages_begun` that the insert locks is what makes claims of one person's pages wait for each other: a
+claim counts what was committed before it got the row, not what was there when it began."""
+HOLD: LiteralString = """
+with enough as (
+    select "user", method, (array_agg(t order by t desc))[%(per_minute)s] + %(window)s as until
+    from messages_begun, unnest(times) as t where t > %(since)s
+    group by "user", method having count(*) >= %(per_minute)s
+), waiting as (
+    select id, until from pages join enough using ("user", method) where status = 'queued' and at < until
+    for update of pages skip locked
+)
+update pages set at = until from waiting where pages.id = waiting.id returning pages.id
+"""
 
 
 class Claims(Connected):
@@ -33,28 +73,19 @@ class Claims(Connected):
         )
         return sorted((Due(row["kind"], row["key"], row["at"], row["rev"]) for row in rows), key=lambda due: due.at)
 
-    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
-        users, methods = zip(*until, strict=True) if until else ((), ())
-        rows = self._rows(
-            "update pages p set at = held.until from unnest(%s::text[], %s::text[], %s::timestamptz[])"
-            ' as held("user", method, until) where p.status = \'queued\' and p."user" = held."user"'
-            " and p.method = held.method and p.at < held.until returning p.id",
-            (list(users), list(methods), list(until.values())),
-        )
-        return len(rows)
+    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> Taken:
+        pages, over = self._claim_pages(now, lease, limit, per_minute)
+        if not over:
+            return Taken(pages)
+        held = self._rows(HOLD, {"since": now - MESSAGES_WINDOW, "per_minute": per_minute, "window": MESSAGES_WINDOW})
+        more, _ = self._claim_pages(now, lease, limit - len(pages), per_minute)
+        return Taken([*pages, *more], len(held))
 
-    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
-        rows = self._rows(
-            "with ripe as (select id from pages where status = 'queued' and at <= %(now)s order by at limit %(limit)s"
-            "   for update skip locked)"
-            " update pages set status = 'claimed', claim = %(claim)s,"
-            "   bundle = coalesce(bundle, %(claim)s), bundled_at = coalesce(bundled_at, clock_timestamp()),"
-            "   attempt = attempt + 1,"
-            "   lease_until = clock_timestamp() + make_interval(secs => %(lease)s)"
-            " from ripe where pages.id = ripe.id returning pages.*",
-            {"now": now, "lease": lease, "limit": limit, "claim": str(uuid4())},
-        )
-        return [_claimed(row) for row in rows]
+    def _claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> tuple[list[ClaimedPage], bool]:
+        """What could be taken, and whether something could not, because its person has had enough messages."""
+        arguments = {"now": now, "since": now - MESSAGES_WINDOW, "lease": lease, "limit": limit}
+        rows = self._rows(CLAIM, {**arguments, "per_minute": per_minute, "claim": str(uuid4())})
+        return [_claimed(row) for row in rows if not row["over"]], any(row["over"] for row in rows)
 
     def expired_claims(self, limit: int) -> list[ClaimedPage]:
         rows = self._rows(

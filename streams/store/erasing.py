@@ -31,13 +31,15 @@ STATEMENT_TIMEOUT = 300.0
 REFS_PER_EVENT = 500
 
 ALERT_REFS = """
-select state #>> '{data,payload,ref}' as ref from (
+select coalesce(state #>> '{data,payload,ref}', state #>> '{data,repeat,payload,ref}') as ref from (
     select convert_from(state, 'UTF8')::jsonb as state from stored_events
-    where topic in ('group.alert_fired.v1', 'group.alert_refired.v1')
+    where topic in ('group.alert_fired.v1', 'group.alert_refired.v1', 'group.alert_resolved.v1',
+        'incident.severity_changed.v1')
 ) as e where state #>> %(path)s = %(value)s
 """
 INCIDENT_REFS = """
-select coalesce(state #>> '{data,text,ref}', state #>> '{data,words,ref}') as ref from (
+select coalesce(state #>> '{data,text,ref}', state #>> '{data,words,ref}', state #>> '{data,repeat,payload,ref}') as ref
+from (
     select convert_from(state, 'UTF8')::jsonb as state from stored_events where originator_id = %(value)s
 ) as e
 """

@@ -1,6 +1,7 @@
 """What came in, in Postgres: the inbox, what could not be decided, and answers by idempotency key."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import LiteralString
 
 from streams.store import writing
@@ -48,6 +49,9 @@ class Inputs(Connected):
         )
         found = [InboxRow(r["receipt"], r["part"], bytes(r["key"]), bytes(r["body"]), r["received_at"]) for r in rows]
         return sorted(found, key=lambda row: (row.received_at, row.receipt, row.part))
+
+    def inbox_waits(self, before: datetime) -> bool:
+        return bool(self._rows("select 1 from inbox where folded_at is null and received_at < %s limit 1", (before,)))
 
     def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
         with answers(), self._recorder.transaction() as cursor:

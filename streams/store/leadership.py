@@ -1,17 +1,16 @@
 """One works, the others stand by: a session advisory lock in Postgres that its holder keeps confirming."""
 
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from streams.store.base import Unavailable
+from streams.store.limits import connect
 
 TIMEOUT = 5
-"""Seconds for connecting and for every statement."""
-KEEPALIVES = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""Seconds and probes until either side notices that the other is gone."""
+"""Seconds for every statement."""
 
 
 class Seat(IntEnum):
@@ -31,8 +30,7 @@ class Leadership:
     """
 
     def __init__(self, dsn: str, seat: Seat) -> None:
-        options = f"-c statement_timeout={TIMEOUT}s"
-        self._dsn = make_conninfo(dsn, connect_timeout=TIMEOUT, options=options, **KEEPALIVES)
+        self._dsn = dsn
         self._seat = seat
         self._connection: psycopg.Connection[Any] | None = None
         self._held = False
@@ -51,7 +49,7 @@ class Leadership:
 
     def _hold(self) -> bool:
         if self._connection is None:
-            self._connection = psycopg.connect(self._dsn, autocommit=True)
+            self._connection = connect(self._dsn, TIMEOUT)
         if self._held:
             self._connection.execute("select 1")
             return True
@@ -60,8 +58,11 @@ class Leadership:
         return self._held
 
     def release(self) -> None:
-        """Give the seat up."""
-        self._held = False
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Give the seat up, for the next one to take at once."""
+        held, self._held = self._held, False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):  # closing gives it up too, a moment later
+                if held and not connection.closed:
+                    connection.execute("select pg_advisory_unlock(%s)", (int(self._seat),))
+            connection.close()

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from streams.store.base import Identity, Unavailable, WrongStore
-from streams.store.leadership import KEEPALIVES
+from streams.store.limits import connect
 
 SCHEMA = "tocsin"
-CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
 """Seconds."""
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, hash"
@@ -78,20 +76,14 @@ class PostgresLedger:
     """
 
     def __init__(self, dsn: str, schema: str = SCHEMA) -> None:
-        asked = str(conninfo_to_dict(dsn).get("options") or "")
-        settings = {
-            "statement_timeout": f"{STATEMENT_TIMEOUT}s",
-            "search_path": schema,
-            "default_transaction_read_only": "on",
-        }
-        options = " ".join([asked, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
-        self._dsn = make_conninfo(dsn, connect_timeout=CONNECT_TIMEOUT, options=options, **KEEPALIVES)
+        self._dsn = dsn
+        self._settings = {"search_path": schema, "default_transaction_read_only": "on"}
         self._connection: psycopg.Connection[Any] | None = None
 
     def _rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True)
+                self._connection = connect(self._dsn, STATEMENT_TIMEOUT, **self._settings)
             return self._connection.execute(query.encode(), params).fetchall()
         except psycopg.OperationalError as error:
             raise Unavailable(f"Postgres does not answer ({type(error).__name__})") from error

@@ -3,8 +3,7 @@
 Events go through the same codec and the same hash chain, so what a test sees is what the log would hold.
 """
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,18 @@ from domain.events import evolve
 from domain.ids import stream_kind
 from schemas.events import decode
 from streams.store import configuration
-from streams.store.base import Answered, ClaimedPage, Conflict, DeadLetter, Identity, InboxRow, RawEvent, Recorded, Save
+from streams.store.base import (
+    MESSAGES_WINDOW,
+    Answered,
+    ClaimedPage,
+    Conflict,
+    Identity,
+    RawEvent,
+    Recorded,
+    Save,
+    Taken,
+)
+from streams.store.memory_inputs import MemoryInputs
 from streams.store.writing import Prepared, prepare
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -33,14 +43,9 @@ class _Page:
     claim: str | None = None
     lease_until: datetime | None = None
 
-
-@dataclass(slots=True)
-class _Inbox:
-    row: InboxRow
-    folded: bool = False
-    forwarded: bool = False
-    leased: datetime | None = None
-    forwarding: datetime | None = None
+    @property
+    def target(self) -> tuple[str, str]:
+        return self.row.user, self.row.method
 
 
 @dataclass(slots=True)
@@ -50,25 +55,21 @@ class _Due:
 
 
 @dataclass(slots=True)
-class MemoryStore:
+class MemoryStore(MemoryInputs):
     """See `streams.store.base.Store`. `wall` is the unmoved clock that leases are measured with."""
 
-    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     log: list[Recorded] = field(default_factory=list)
     _raw: list[RawEvent] = field(default_factory=list)
     _streams: dict[str, list[Recorded]] = field(default_factory=dict)
     _alerts: dict[str, AlertRow] = field(default_factory=dict)
     _due: dict[tuple[str, str], _Due] = field(default_factory=dict)
     _pages: dict[str, _Page] = field(default_factory=dict)
+    _begun: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
     _payloads: dict[str, bytes] = field(default_factory=dict)
-    _inbox: dict[tuple[str, int], _Inbox] = field(default_factory=dict)
-    _dead: dict[tuple[str, int], DeadLetter] = field(default_factory=dict)
-    _commands: dict[tuple[str, str], Answered] = field(default_factory=dict)
     _tracking: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _last_tick: datetime = EARLIEST
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _claims: "count[int]" = field(default_factory=lambda: count(1))
-    _changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -109,16 +110,18 @@ class MemoryStore:
     def _revision(self) -> int:
         return max((e.position for e in self.log if stream_kind(e.stream) == "config"), default=0)
 
-    def next_number(self) -> int:
-        return next(self._numbers)
+    def next_numbers(self, count: int) -> list[int]:
+        return [next(self._numbers) for _ in range(count)]
 
     def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
         with self._changed:
             return {p: offset for (c, t, p), offset in self._tracking.items() if (c, t) == (cluster, topic)}
 
-    def tail(self, after: int, limit: int) -> list[Recorded]:
+    def tail(self, after: int, limit: int, as_of: datetime | None = None) -> list[Recorded]:
         with self._changed:
-            return self.log[after : after + limit]
+            if as_of is None:
+                return self.log[after : after + limit]
+            return [event for event in self.log[after:] if event.decision.decided_at <= as_of][:limit]
 
     def history(self, stream: str) -> list[Recorded]:
         with self._changed:
@@ -237,6 +240,10 @@ class MemoryStore:
             self._due.pop(key, None)
         for key, due in book.due_put.items():
             self._due[key] = _Due(replace(due, rev=due.rev + 1))
+        for key, at in book.due_by.items():
+            found = self._due.get(key)
+            if found is None or found.due.at > at:
+                self._due[key] = _Due(Due(*key, at, found.due.rev + 1 if found else 1))
         for row in book.pages_put:
             self._pages[row.id] = _Page(row)
         for page in book.pages_cancelled:
@@ -259,48 +266,6 @@ class MemoryStore:
         with self._changed:
             yield
 
-    def answered(self, api_key: str, key: str) -> Answered | None:
-        with self._changed:
-            return self._commands.get((api_key, key))
-
-    # -- inbox and dead letters ------------------------------------------------------------------------------------
-
-    def put_inbox(self, rows: Collection[InboxRow]) -> None:
-        with self._changed:
-            for row in rows:
-                self._inbox.setdefault((row.receipt, row.part), _Inbox(row))
-            self._changed.notify_all()
-
-    def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
-        with self._changed:
-            wall = self.wall()
-            ripe = [i for i in self._inbox.values() if not i.folded and (i.leased is None or i.leased < wall)]
-            taken = sorted(ripe, key=lambda i: (i.row.received_at, i.row.receipt, i.row.part))[:limit]
-            for held in taken:
-                held.leased = wall + timedelta(seconds=lease)
-            return [held.row for held in taken]
-
-    def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
-        with self._changed:
-            wall = self.wall()
-            ripe = [
-                i for i in self._inbox.values() if not i.forwarded and (i.forwarding is None or i.forwarding < wall)
-            ]
-            taken = sorted(ripe, key=lambda i: (i.row.received_at, i.row.receipt, i.row.part))[:limit]
-            for held in taken:
-                held.forwarding = wall + timedelta(seconds=lease)
-            return [held.row for held in taken]
-
-    def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
-        with self._changed:
-            for row in rows:
-                self._inbox[row.receipt, row.part].forwarded = True
-
-    def dead_letters(self, receipt: str) -> list[DeadLetter]:
-        with self._changed:
-            found = [dead for dead in self._dead.values() if dead.receipt == receipt]
-            return sorted(found, key=lambda dead: (dead.pointer, dead.index))
-
     # -- claiming ------------------------------------------------------------------------------------------------
 
     def release_held(self, partitions: Collection[str], now: datetime) -> int:
@@ -320,24 +285,41 @@ class MemoryStore:
                 held.lease_until = wall + timedelta(seconds=lease)
             return [held.due for held in taken]
 
-    def postpone_pages(self, until: Mapping[tuple[str, str], datetime]) -> int:
+    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> Taken:
         with self._changed:
-            queued = [(p, until.get((p.row.user, p.row.method))) for p in self._pages.values() if p.status == "queued"]
-            held = [(page, at) for page, at in queued if at is not None and page.row.at < at]
-            for page, at in held:
-                page.row = replace(page.row, at=at)
-            return len(held)
-
-    def claim_pages(self, now: datetime, lease: float, limit: int) -> list[ClaimedPage]:
-        with self._changed:
-            ripe = [page for page in self._pages.values() if page.status == "queued" and page.row.at <= now]
-            taken = sorted(ripe, key=lambda page: page.row.at)[:limit]
+            ripe, held = self._ripe(now, limit), 0
+            if any(self._room_from(page.target, now, per_minute) > now for page in ripe):
+                held = self._hold(now, per_minute)
+                ripe = self._ripe(now, limit)
+            first: dict[tuple[str, str], tuple[str, datetime] | None] = {}
+            for page in ripe:
+                first.setdefault(page.target, page.bundled)
+            for target in first:
+                self._begun.setdefault(target, []).append(now)
+            taken = [page for page in ripe if page.bundled == first[page.target]]
             claim = f"claim-{next(self._claims)}"
             for page in taken:
                 page.status, page.claim, page.attempt = "claimed", claim, page.attempt + 1
                 page.bundled = page.bundled or (claim, self._tick())
                 page.lease_until = self.wall() + timedelta(seconds=lease)
-            return [_claimed(page) for page in taken]
+            return Taken([_claimed(page) for page in taken], held)
+
+    def _ripe(self, now: datetime, limit: int) -> list[_Page]:
+        ripe = [page for page in self._pages.values() if page.status == "queued" and page.row.at <= now]
+        return sorted(ripe, key=lambda page: page.row.at)[:limit]
+
+    def _room_from(self, target: tuple[str, str], now: datetime, per_minute: int) -> datetime:
+        """When a person may get another message by a method."""
+        recent = sorted(at for at in self._begun.get(target, ()) if at > now - MESSAGES_WINDOW)
+        return recent[-per_minute] + MESSAGES_WINDOW if len(recent) >= per_minute else EARLIEST
+
+    def _hold(self, now: datetime, per_minute: int) -> int:
+        queued = [page for page in self._pages.values() if page.status == "queued"]
+        until = [(page, self._room_from(page.target, now, per_minute)) for page in queued]
+        held = [(page, at) for page, at in until if page.row.at < at]
+        for page, at in held:
+            page.row = replace(page.row, at=at)
+        return len(held)
 
     def _tick(self) -> datetime:
         """A time later than any it gave before: the wall may stand still in a test."""

@@ -7,10 +7,11 @@ from importlib import resources
 import psycopg
 
 from streams.store.base import Unavailable, WrongStore
+from streams.store.limits import connect
 
 LOCK = 7202
-CONNECT_TIMEOUT = 10
-TIMEOUTS = "-c statement_timeout=300s -c lock_timeout=60s"
+STATEMENT_TIMEOUT = 300.0
+LOCK_TIMEOUT = "60s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def migrate(dsn: str, package: str, schema: str) -> int:
     Raises WrongStore when the schema is newer than this code, Unavailable when the database does not answer.
     """
     try:
-        with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT, options=TIMEOUTS) as connection:
+        with connect(dsn, STATEMENT_TIMEOUT, lock_timeout=LOCK_TIMEOUT) as connection, connection.transaction():
             return _migrate(connection, migrations(package), schema)
     except psycopg.OperationalError as error:
         raise Unavailable(f"migration of schema {schema}: the database does not answer") from error

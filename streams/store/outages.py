@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from streams.store.connected import answers
+from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
 
 TIMEOUT = 2
-"""Seconds for connecting, and for each statement."""
+"""Seconds for each statement."""
 TELL_WITHIN = 60
 """Seconds after which somebody else may tell people, because whoever wanted to has not said that it did."""
 
@@ -62,13 +62,7 @@ class Outages:
         return tuple(Ended(row["role"], row["began_at"], row["told"]) for row in self._do(END, roles, at))
 
     def _do(self, query: LiteralString, roles: Collection[str], at: datetime | None) -> list[DictRow]:
-        options = f"-c statement_timeout={TIMEOUT}s"
         arguments: dict[str, Any] = {"roles": sorted(roles), "at": at}
-        with (
-            answers(),
-            psycopg.connect(
-                self._dsn, connect_timeout=TIMEOUT, options=options, row_factory=dict_row, tcp_user_timeout=15_000
-            ) as connection,
-        ):
-            cursor = connection.execute(query, arguments)
+        with answers(), connect(self._dsn, TIMEOUT) as connection:
+            cursor = connection.cursor(row_factory=dict_row).execute(query, arguments)
             return cursor.fetchall() if cursor.description else []

@@ -35,6 +35,7 @@ from streams.store.base import (
 from streams.store.claims import Claims
 from streams.store.connected import answers
 from streams.store.inputs import Inputs
+from streams.store.limits import CONNECT_TIMEOUT, connect
 
 SCHEMA = "tocsin"
 CACHED_STREAMS = 50_000
@@ -42,6 +43,7 @@ POOL_SIZE = 8
 STATEMENT_TIMEOUT = 10.0
 LOCK_TIMEOUT = 5.0
 COLUMNS: LiteralString = "originator_id, originator_version, topic, state, notification_id, hash"
+DECIDED_AT: LiteralString = "(convert_from(state, 'UTF8')::jsonb #>> '{decision,decided_at}')::timestamptz"
 
 
 class PostgresStore(Inputs, Claims):
@@ -129,11 +131,13 @@ class PostgresStore(Inputs, Claims):
         )
         return [_recorded(row) for row in self._rows(query, (stream,))]
 
-    def tail(self, after: int, limit: int) -> list[Recorded]:
+    def tail(self, after: int, limit: int, as_of: datetime | None = None) -> list[Recorded]:
         query: LiteralString = (
-            f"select {COLUMNS} from stored_events where notification_id > %s order by notification_id limit %s"
+            f"select {COLUMNS} from stored_events where notification_id > %(after)s"
+            f" and (%(as_of)s::timestamptz is null or {DECIDED_AT} <= %(as_of)s)"
+            " order by notification_id limit %(limit)s"
         )
-        return [_recorded(row) for row in self._rows(query, (after, limit))]
+        return [_recorded(row) for row in self._rows(query, {"after": after, "limit": limit, "as_of": as_of})]
 
     def raw_tail(self, after: int, limit: int) -> list[RawEvent]:
         query: LiteralString = (
@@ -186,8 +190,9 @@ class PostgresStore(Inputs, Claims):
         )
         return bytes(rows[0]["body"]) if rows and rows[0]["body"] is not None else None
 
-    def next_number(self) -> int:
-        return self._integer("select nextval('incident_number')")
+    def next_numbers(self, count: int) -> list[int]:
+        rows = self._rows("select nextval('incident_number') as number from generate_series(1, %s)", (count,))
+        return [row["number"] for row in rows]
 
     def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:
         rows = self._rows(
@@ -235,11 +240,12 @@ class PostgresStore(Inputs, Claims):
     def wait(self, seconds: float) -> bool:
         try:
             if self._listener is None or self._listener.closed:
-                self._listener = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5)
+                self._listener = connect(self._dsn, CONNECT_TIMEOUT)
                 self._listener.execute(f"listen {writing.CHANNEL}")
             return any(True for _ in self._listener.notifies(timeout=seconds, stop_after=1))
         except psycopg.OperationalError:
-            self._listener = None
+            if self._listener is not None:
+                self._listener.close()
             time.sleep(seconds)
             return False
 

@@ -5,12 +5,13 @@ import time
 import psycopg
 
 from streams.store.connected import answers
+from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
 
 EVERY = 1.0
 """Seconds between two writes at least."""
 TIMEOUT = 5
-"""Seconds for connecting and for the statement."""
+"""Seconds for the statement."""
 
 SAY = f"""
 insert into {SCHEMA}.progress values (%s, %s, clock_timestamp())
@@ -43,10 +44,7 @@ class Progress:
             return
         with answers():
             if self._connection is None or self._connection.closed:
-                options = f"-c statement_timeout={TIMEOUT}s"
-                self._connection = psycopg.connect(
-                    self._dsn, autocommit=True, connect_timeout=TIMEOUT, options=options, tcp_user_timeout=15_000
-                )
+                self._connection = connect(self._dsn, TIMEOUT)
             self._connection.execute(SAY, (self._role, position))
         self._written, self._next = position, now + EVERY
 

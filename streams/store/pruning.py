@@ -6,12 +6,10 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import LiteralString
 
-import psycopg
-
 from streams.store.connected import answers
+from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
 
-CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 30
 """Seconds."""
 DAY = timedelta(days=1)
@@ -76,11 +74,5 @@ class Pruning:
             f"delete from {table} where ({rule.key}) in (select {rule.key} from {table} where {rule.over}"
             f" order by {rule.order} limit %(limit)s for update skip locked)"
         )
-        options = f"-c statement_timeout={STATEMENT_TIMEOUT}s -c search_path={SCHEMA}"
-        with (
-            answers(),
-            psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=CONNECT_TIMEOUT, options=options, tcp_user_timeout=15_000
-            ) as connection,
-        ):
+        with answers(), connect(self._dsn, STATEMENT_TIMEOUT, search_path=SCHEMA) as connection:
             return connection.execute(query, {"before": before, "limit": limit}).rowcount

@@ -12,13 +12,16 @@ from typing import Any
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
-from eventsourcing.postgres import PostgresDatastore, PostgresProcessRecorder
+from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
+
+from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping
 
 INSERT_LOCK = 7201
 EVENTS_TABLE = "stored_events"
-CONNECT_TIMEOUT = 5
+RECONNECT = 1.0
+"""Seconds that the pool tries to connect before it waits for the next call (its own pauses grow to minutes)."""
 
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
 """Something that happens under the insert lock, beside the events; it raises to refuse the save."""
@@ -39,41 +42,45 @@ class Datastore(PostgresDatastore):
         dsn: libpq connection string.
         schema: where the tables are.
         pool_size: connections at most.
-        statement_timeout, lock_timeout: seconds, for every statement on every connection.
+        statement_timeout, lock_timeout: seconds, for every statement on every connection. A server that does not keep
+            to the first is given `MARGIN` seconds more; one whose client stands still in a transaction cuts it off
+            after the first.
+
+    A connection is waited for as long as connecting may take. What is asked of a server that stands still raises the
+    library's OperationalError, and the pool throws the connection away and makes another for the next call.
     """
 
     def __init__(self, dsn: str, schema: str, pool_size: int, statement_timeout: float, lock_timeout: float) -> None:
-        parts = dict(conninfo_to_dict(dsn))
-        dbname, host, port, user, password = (
-            str(parts.pop(name, "") or "") for name in ("dbname", "host", "port", "user", "password")
-        )
         super().__init__(
-            dbname,
-            host,
-            port,
-            user,
-            password,
-            connect_timeout=CONNECT_TIMEOUT,
-            pool_size=1,
-            max_overflow=pool_size - 1,
+            *("", "", "", "", ""),  # of a pool that is never opened: it is replaced below
+            idle_in_transaction_session_timeout=statement_timeout,
             schema=schema,
             originator_id_type="text",
-            pre_ping=True,
         )
-        options = (
+        asked = conninfo_to_dict(dsn)
+        settings = (
             f"-c search_path={schema} -c statement_timeout={int(statement_timeout * 1000)}"
             f" -c lock_timeout={int(lock_timeout * 1000)}"
         )
-        asked = str(parts.pop("options", "") or "")
-        extra: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "connect_timeout": CONNECT_TIMEOUT,
-            **parts,
-            "options": f"{asked} {options}".strip(),
+            **NETWORK,
+            **asked,
+            "options": f"{asked.get('options') or ''} {settings}".strip(),
+            "row_factory": dict_row,
+            "limit": statement_timeout + MARGIN,
         }
-        kwargs = self.pool.kwargs
-        if not isinstance(kwargs, dict):
-            raise TypeError("the pool's connection arguments are not a dict")
-        self.pool.kwargs = {name: value for name, value in {**kwargs, **extra}.items() if value not in ("", None)}
+        self.pool = ConnectionPool[psycopg.Connection[DictRow]](
+            connection_class=Limited[DictRow],
+            kwargs=arguments,
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            configure=self.after_connect_func(),
+            check=ping,
+            timeout=CONNECT_TIMEOUT,
+            reconnect_timeout=RECONNECT,
+        )
 
 
 class Recorder(PostgresProcessRecorder):

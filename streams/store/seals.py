@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from schemas.seals import Seal, decode, encode
 from streams.store.base import Conflict, Identity
 from streams.store.connected import answers
-from streams.store.leadership import KEEPALIVES, TIMEOUT
+from streams.store.leadership import TIMEOUT
+from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
 
 
@@ -35,15 +35,13 @@ class Seals:
     """
 
     def __init__(self, dsn: str, schema: str = SCHEMA) -> None:
-        asked = str(conninfo_to_dict(dsn).get("options") or "")
-        options = f"{asked} -c statement_timeout={TIMEOUT}s -c search_path={schema}".strip()
-        self._dsn = make_conninfo(dsn, connect_timeout=TIMEOUT, options=options, **KEEPALIVES)
+        self._dsn, self._schema = dsn, schema
         self._connection: psycopg.Connection[Any] | None = None
 
     def _rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         with answers():
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True)
+                self._connection = connect(self._dsn, TIMEOUT, search_path=self._schema)
             return self._connection.execute(query.encode(), params).fetchall()
 
     def identity(self) -> Identity:

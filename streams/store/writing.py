@@ -52,6 +52,7 @@ def write_rows(cursor: Cursor, save: Save) -> None:
     _write_payloads(cursor, book)
     _write_alerts(cursor, book)
     _write_due(cursor, book)
+    _ensure_due(cursor, book)
     _write_pages(cursor, book)
     _settle(cursor, save)
     _write_inputs(cursor, save)
@@ -153,15 +154,9 @@ def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
 
 
 def _write_due(cursor: Cursor, book: Book) -> None:
-    for (kind, key), rev in sorted(book.due_dropped.items()):
-        cursor.execute(
-            "delete from due where kind = %s and key = %s and (%s::bigint is null or rev = %s)",
-            (kind, key, rev, rev),
-            prepare=True,
-        )
-        if rev is not None:
-            _require(cursor, 1, f"the deadline {kind}/{key} was met elsewhere")
-    new = [due for _, due in sorted(book.due_put.items()) if due.rev == 0]
+    _drop_due(cursor, book)
+    rows = [due for _, due in sorted(book.due_put.items())]
+    new, moved = [due for due in rows if due.rev == 0], [due for due in rows if due.rev]
     if new:
         cursor.execute(
             "insert into due (kind, key, at, held, ready_at, rev) select *, 1"
@@ -177,14 +172,55 @@ def _write_due(cursor: Cursor, book: Book) -> None:
             prepare=True,
         )
         _require(cursor, len(new), "a deadline exists already")
-    for due in (due for _, due in sorted(book.due_put.items()) if due.rev):
+    if moved:
         cursor.execute(
-            "update due set at = %s, rev = rev + 1, lease_until = null, held = null"
-            " where kind = %s and key = %s and rev = %s",
-            (due.at, due.kind, due.key, due.rev),
+            "update due d set at = r.at, rev = d.rev + 1, lease_until = null, held = null"
+            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::bigint[]) as r(kind, key, at, rev)"
+            " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
+            (
+                [due.kind for due in moved],
+                [due.key for due in moved],
+                [due.at for due in moved],
+                [due.rev for due in moved],
+            ),
             prepare=True,
         )
-        _require(cursor, 1, f"the deadline {due.kind}/{due.key} was met elsewhere")
+        _require(cursor, len(moved), "a deadline was met elsewhere")
+
+
+def _drop_due(cursor: Cursor, book: Book) -> None:
+    """Delete deadlines: those that a pager claimed have to be there, the others may be gone."""
+    claimed = sorted((*place, rev) for place, rev in book.due_dropped.items() if rev is not None)
+    other = sorted(place for place, rev in book.due_dropped.items() if rev is None)
+    if claimed:
+        kinds, keys, revs = zip(*claimed, strict=True)
+        cursor.execute(
+            "delete from due d using unnest(%s::text[], %s::text[], %s::bigint[]) as r(kind, key, rev)"
+            " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
+            (list(kinds), list(keys), list(revs)),
+            prepare=True,
+        )
+        _require(cursor, len(claimed), "a deadline was met elsewhere")
+    if other:
+        kinds, keys = zip(*other, strict=True)
+        cursor.execute(
+            "delete from due d using unnest(%s::text[], %s::text[]) as r(kind, key)"
+            " where d.kind = r.kind and d.key = r.key",
+            (list(kinds), list(keys)),
+            prepare=True,
+        )
+
+
+def _ensure_due(cursor: Cursor, book: Book) -> None:
+    if book.due_by:
+        kinds, keys = zip(*sorted(book.due_by), strict=True)
+        cursor.execute(
+            "insert into due (kind, key, at, rev) select *, 1 from unnest(%s::text[], %s::text[], %s::timestamptz[])"
+            " on conflict (kind, key) do update set at = excluded.at, rev = due.rev + 1, lease_until = null"
+            " where due.at > excluded.at",
+            (list(kinds), list(keys), [at for _, at in sorted(book.due_by.items())]),
+            prepare=True,
+        )
 
 
 def _write_pages(cursor: Cursor, book: Book) -> None:

@@ -1,118 +1,177 @@
-"""The load generator, a process of its own: many connections, each posting one body after the other over HTTP/1.1.
+"""The load generator, a process of its own: some connections over TCP, each with one request at a time (HTTP/1.1).
 
-    python -m tests.bench.load HOST PORT PATH TOKEN KIND SECONDS CONNECTIONS RATE
+    python -m tests.bench.load < PLAN
 
-Prints one JSON line: requests offered and answered, errors, seconds, latency percentiles in milliseconds. KIND is
-`new` (each alert is another one), `repeat` (one that fires already), `empty` (no body). RATE is requests/s over all
-connections, 0 for as fast as answers come.
+The plan is JSON on standard input (it holds a token), and the report is one JSON line. It is cheap on purpose: it
+shares the machine with what it loads. With a rate, requests are due at fixed times whatever becomes of those before,
+and latency counts from when a request was due: a server that stalls is not spared the requests that it kept waiting.
 """
 
 import asyncio
 import json
+import math
+import random
 import sys
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 
-from tests.world import alert, webhook
+import psutil
+import uvloop
 
-TIMEOUT = 10.0
-BEGAN = datetime.now(UTC)
+from tests.bench.bodies import Webhooks
+from tests.bench.plan import Plan, Report
+from tests.bench.wire import TIMEOUT, BadAnswer, Exchange
 
-
-@dataclass
-class Tally:
-    """What happened."""
-
-    answered: int = 0
-    errors: int = 0
-    statuses: dict[int, int] = field(default_factory=dict)
-    latencies: list[float] = field(default_factory=list)
-
-    def percentile(self, share: float) -> float:
-        """A latency in milliseconds; 0 when nothing was answered."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else 0.0
+RECONNECT = 0.1
+"""Seconds between attempts at a connection, half to double; they end with the load."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to post where, how fast, for how long."""
+class Requests:
+    """The bytes of one request after the other."""
 
-    host: str
-    port: int
-    path: str
-    token: str
-    kind: str
-    seconds: float
-    connections: int
-    rate: float
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._webhooks = Webhooks(plan.mix) if plan.mix else None
+        self._tail = self._rest_of_head()
+        self._next = 0
+
+    def _rest_of_head(self) -> bytes:
+        plan = self._plan
+        lines = [f" HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\nAccept: application/json\r\n"]
+        if plan.token:
+            lines.append(f"Authorization: Bearer {plan.token}\r\n")
+        if plan.method == "POST":
+            length = len(self._webhooks.body(0)) if self._webhooks else 2
+            lines.append(f"Content-Type: application/json\r\nContent-Length: {length}\r\n")
+        return ("".join(lines) + "\r\n").encode()
+
+    def take(self) -> tuple[int, bytes]:
+        """(index, bytes) of the next request."""
+        index, plan = self._next, self._plan
+        self._next += 1
+        start = f"{plan.method} {plan.paths[index % len(plan.paths)]}".encode()
+        body = self._webhooks.body(index) if self._webhooks else b"{}" if plan.method == "POST" else b""
+        return index, start + self._tail + body
+
+    def opened(self, index: int) -> list[int]:
+        """Alerts of a request that are alone in a group."""
+        return self._webhooks.opened(index) if self._webhooks else []
 
 
-def body(kind: str, number: int) -> bytes:
-    """The body of the n-th request."""
-    if kind == "empty":
-        return b""
-    labels = {"service": "payments", "instance": "same" if kind == "repeat" else f"i-{number}"}
-    return json.dumps(webhook([alert("BenchLoad", labels, BEGAN if kind == "repeat" else datetime.now(UTC))])).encode()
+class Load:
+    """Carries one plan out."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.requests = plan, Requests(plan)
+        self.loop = asyncio.get_running_loop()
+        self.statuses: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.latencies: list[float] = []
+        self.opened: list[tuple[int, float]] = []
+        self.offered = 0
+        self.began = time.perf_counter()
+        self.end = self.began + plan.seconds
+        self.last = self.began
+
+    async def run(self) -> Report:
+        """Send until the time is over, then wait for the answers that are still to come."""
+        began, cpu = time.time(), time.process_time()
+        lines = [Line(self, index) for index in range(self.plan.connections)]
+        await asyncio.gather(*(line.run() for line in lines))
+        taken = sum(count for status, count in self.statuses.items() if status.startswith("2"))
+        return Report(
+            offered=self.offered,
+            answered=len(self.latencies),
+            statuses=dict(self.statuses),
+            errors=dict(self.errors),
+            alerts=taken * (self.plan.mix.each if self.plan.mix else 0),
+            began=began,
+            seconds=self.last - self.began,
+            cpu=time.process_time() - cpu,
+            memory=psutil.Process().memory_info().rss,
+            latencies=self.latencies,
+            opened=self.opened,
+        )
+
+    def over(self) -> bool:
+        """Whether no more requests are to be sent."""
+        return time.perf_counter() >= self.end or 0 < self.plan.limit <= self.offered
+
+    def answered(self, index: int, status: int, due: float) -> None:
+        """Count an answer."""
+        self.statuses[str(status)] += 1
+        self.latencies.append(time.perf_counter() - due)
+        if status // 100 == 2:
+            self.opened += [(number, time.time()) for number in self.requests.opened(index)]
 
 
-async def one_connection(plan: Plan, index: int, end: float, tally: Tally) -> None:
-    """Post until `end`, reconnecting after an error."""
-    number = index * 10_000_000
-    pause = plan.connections / plan.rate if plan.rate else 0.0
-    due = time.perf_counter() + pause * index / plan.connections
-    while time.perf_counter() < end:
+class Line:
+    """One connection, made again when it breaks, with one request under way at most."""
+
+    def __init__(self, load: Load, index: int) -> None:
+        self._load = load
+        self._pause = load.plan.connections / load.plan.rate if load.plan.rate else 0.0
+        self._random = random.Random(index)
+        self._slot = load.began + self._pause * index / load.plan.connections
+        self._protocol: Exchange | None = None
+
+    async def run(self) -> None:
+        """Send what is due until the load is over."""
+        load = self._load
+        while not load.over():
+            due = time.perf_counter()
+            if self._pause:
+                due = self._slot + self._random.random() * self._pause
+                self._slot += self._pause
+                if due >= load.end:
+                    break
+                if (wait := due - time.perf_counter()) > 0:
+                    await asyncio.sleep(wait)
+            load.offered += 1
+            await self._exchange(due)
+        if self._pause and not load.plan.limit:
+            load.offered += max(0, math.ceil((load.end - self._slot) / self._pause))  # was due and not even sent
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._protocol:
+            self._protocol.close()
+
+    async def _exchange(self, due: float) -> None:
+        load = self._load
         try:
-            reader, writer = await asyncio.open_connection(plan.host, plan.port)
-            while time.perf_counter() < end:
-                if pause:
-                    await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                    due += pause
-                number += 1
-                began = time.perf_counter()
-                async with asyncio.timeout(TIMEOUT):
-                    status = await _exchange(plan, number, reader, writer)
-                tally.latencies.append(time.perf_counter() - began)
-                tally.answered += 1
-                tally.statuses[status] = tally.statuses.get(status, 0) + 1
-            writer.close()
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            tally.errors += 1
+            if self._protocol is None or self._protocol.is_closed:
+                self._hang_up()
+                self._protocol = await self._connect()
+            index, content = load.requests.take()
+            load.last = time.perf_counter()
+            status = await self._protocol.ask(content)
+        except (OSError, BadAnswer) as error:
+            load.errors[type(error).__name__] += 1
+            self._hang_up()
+            await asyncio.sleep(RECONNECT * self._random.uniform(0.5, 2))
+            return
+        load.answered(index, status, due)
+
+    async def _connect(self) -> Exchange:
+        plan = self._load.plan
+        async with asyncio.timeout(TIMEOUT):
+            _, made = await self._load.loop.create_connection(Exchange, plan.host, plan.port)
+        return made
 
 
-async def _exchange(plan: Plan, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-    content = body(plan.kind, number)
-    method = "POST" if content else "GET"
-    head = (
-        f"{method} {plan.path} HTTP/1.1\r\nHost: {plan.host}\r\nAuthorization: Bearer {plan.token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
-    writer.write(head.encode() + content)
-    answer = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    await reader.readexactly(length)
-    return int(answer[9:12])
+def main(read: Callable[[], str] = sys.stdin.read) -> None:
+    """Carry out the plan on standard input."""
+    plan = Plan.parse(read())
 
+    async def run() -> Report:
+        return await Load(plan).run()
 
-async def run(plan: Plan) -> dict[str, object]:
-    """Carry the plan out."""
-    tally, began = Tally(), time.perf_counter()
-    end = began + plan.seconds
-    await asyncio.gather(*(one_connection(plan, index, end, tally) for index in range(plan.connections)))
-    seconds = time.perf_counter() - began
-    return {
-        "answered": tally.answered,
-        "errors": tally.errors,
-        "statuses": tally.statuses,
-        "seconds": round(seconds, 2),
-        "per_second": round(tally.answered / seconds, 1),
-        "p50_ms": round(tally.percentile(0.5), 1),
-        "p99_ms": round(tally.percentile(0.99), 1),
-    }
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(asdict(runner.run(run()))))
 
 
 if __name__ == "__main__":
-    host, port, path, token, kind, seconds, connections, rate = sys.argv[1:]
-    asked = Plan(host, int(port), path, token, kind, float(seconds), int(connections), float(rate))
-    print(json.dumps(asyncio.run(run(asked))))
+    main()

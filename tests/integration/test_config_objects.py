@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.asking import opened, problem_of
 from tests.gateway_world import KEYS, TOKEN, GatewayWorld
-from tests.integration.test_gateway import opened, problem_of
 
 
 @pytest.fixture
@@ -120,7 +120,10 @@ def test_the_route_and_the_asking_key_stay(world: GatewayWorld) -> None:
         ("teams/t", [], None),
         ("teams/t", "text", None),
         ("users/u", {"name": "\x00"}, None),
-        ("users/u", {"name": "\x7f"}, None),
+        ("users/u", {"name": "\x7f"}, "name"),
+        ("users/u", {"name": "\x9d"}, "name"),
+        ("users/u", {"name": "a\u0085b"}, "name"),
+        ("users/u", {"n" * 2000: "a"}, "body"),
     ],
 )
 def test_what_does_not_fit_names_the_field_and_the_remedy(

@@ -1,34 +1,34 @@
-"""Every route, asked by schemathesis what its own description allows and forbids: no 500, and nothing undocumented."""
+"""Every route, asked by schemathesis what its own description allows and forbids, and what its examples say.
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+No 500, nothing that is not described, and everything that is described is seen: every success, and every refusal that a
+request can bring about. A request is generated, and then a twist is given to it; each twist is tried a fixed number of
+times, so that what is reached does not depend on luck. `tests.fuzzing` has what is asked.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis.python import asgi
+from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
-from structlog.testing import capture_logs
 
-from gateway.app import add_routes
-from gateway.openapi import Api
-from projections.database import READ_SCHEMA, STORE_SCHEMA
-from projections.queries import Queries
-from streams.store.migrate import migrate
-from tests.gateway_world import KEYS, TOKEN, TOKENS, GatewayWorld
-from tests.read_world import ReadWorld
+from schemas.problems import MEDIA_TYPE
+from tests.fuzzing import BODY_LIMIT, NEVER_BY_INPUT, OPERATIONS, Target, documented, examples, target, token_of
+from tests.gateway_world import KEYS, TOKENS
 
-EXAMPLES = 20
-"""Cases of each operation, the same in every run."""
+GENERATED, TWISTED = 15, 3
+"""Cases of each operation as they are generated, and of each twist; the same in every run."""
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
@@ -36,83 +36,272 @@ CHECKS = [
     response_schema_conformance,
 ]
 FUZZ = settings(
-    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-def described() -> dict[str, Any]:
-    """The OpenAPI document."""
-    app = Api(lifespan=lambda _: nullcontext())
-    add_routes(app)
-    return app.openapi()
-
-
-OPERATIONS = {
-    f"{method.upper()} {path}": operation["security"][0] if operation.get("security") else {}
-    for path, operations in described()["paths"].items()
-    for method, operation in operations.items()
+ONLY_IN_A_RACE = {
+    ("PUT /api/v1/config/{kind}/{name}", "referenced"),
+    ("GET /readyz", "503"),
 }
-"""Every operation, and by which credentials it is used."""
+"""What is described and no request brings about: what an object names goes away meanwhile; a role is down."""
+HOSTILE = {
+    "nested": b"[" * 900 + b"]" * 900,
+    "nested objects": b'{"a":' * 900 + b"1" + b"}" * 900,
+    "a lone surrogate": b'{"title": "\\ud800", "text": "\\ud800", "users": ["\\udfff"], "severity": "\\ud800"}',
+    "NUL": b'{"title": "a\\u0000b", "text": "\\u0000", "users": ["\\u0000"], "name": "\\u0000"}',
+    "a key twice": b'{"text": "a", "text": "b", "title": "a", "title": "b"}',
+    "not a number": b'{"title": NaN, "shards": Infinity}',
+    "a number beyond all": b'{"revision": 1e400, "documents": {"a": ""}, "shards": ' + b"9" * 4000 + b"}",
+    "a byte order mark": b'\xef\xbb\xbf{"text": "a"}',
+    "UTF-16": '{"text": "a"}'.encode("utf-16"),
+    "no UTF-8": b'{"text": "\xff"}',
+    "nothing": b"",
+    "null": b"null",
+    "a name beyond all": b'{"' + b"n" * 9000 + b'": 1}',
+}
 
 
-@dataclass(frozen=True)
-class Target:
-    """An app in which something has happened, a client in its process, and its description."""
+@dataclass
+class Asking:
+    """A generated case, and what is changed of it on the way."""
 
-    schema: Any
-    client: Any
-    incidents: tuple[str, ...]
+    target: Target
+    label: str
+    case: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def ask(self) -> Any:
+        """Send it. Fails for what is not described, and for a problem that does not say what to do."""
+        headers = {"Authorization": f"Bearer {token_of(self.label)}", **self.headers}
+        response = self.case.call(session=self.target.client, headers=headers, **self.more)
+        assert response.status_code != 500, response.text
+        self.case.validate_response(response, checks=CHECKS)
+        self.target.count(self.label, response)
+        if response.headers["content-type"][0] == MEDIA_TYPE and response.content:
+            said = response.json()
+            assert said["remedy"] and said["detail"], said
+            assert said["status"] == response.status_code
+            assert said["request_id"], said
+            if said["status"] in (412, 422):
+                assert "field" in said or (examples(self.label) and not self.is_object), said
+        return response
+
+    def raw(self, body: bytes) -> None:
+        """Send these bytes."""
+        self.more["data"] = body
+        self.headers.setdefault("Content-Type", "application/json")
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the body is a JSON object, of which a field could be wrong."""
+        sent = self.more.get("data", self.case.body)
+        with suppress(ValueError):
+            sent = json.loads(sent) if isinstance(sent, bytes) else sent
+        return isinstance(sent, dict)
+
+    @property
+    def path(self) -> dict[str, Any]:
+        """The parameters in the path."""
+        found: dict[str, Any] = self.case.path_parameters
+        return found
+
+
+# -- twists --------------------------------------------------------------------------------------------------------
+
+
+def lands(asking: Asking, turn: int = 0) -> None:
+    """What is known to exist, the body of an example, and nothing that is optional."""
+    target, path = asking.target, asking.path
+    asking.case.query, asking.case.headers = {}, {}
+    if bodies := examples(asking.label):
+        asking.raw(json.dumps(bodies[turn % len(bodies)]).encode())
+    if "ref" in path:
+        path["ref"] = target.incidents[turn % len(target.incidents)]
+        if asking.case.method == "POST":
+            target.ask("POST", f"/api/v1/incidents/{path['ref']}/reopen")
+    if "receipt" in path:
+        path["receipt"] = target.receipts[turn % len(target.receipts)]
+    if "integration" in path:
+        path["integration"] = ("generic", "checks")[turn % 2]
+        asking.headers["Authorization"] = f"Bearer {TOKENS[path['integration']]}"
+    if "kind" in path:
+        path["kind"] = kinds[turn % len(kinds)] if (kinds := _kinds(asking.label)) else "services"
+    if "name" in path:
+        path["name"] = f"spare-{turn % 2}"
+        if asking.case.method != "PUT" or turn % 2:
+            body = _object(path["kind"])
+            target.ask("PUT", f"/api/v1/config/{path['kind']}/{path['name']}", json=body)
+
+
+def _kinds(label: str) -> list[str]:
+    content = OPERATIONS[label].get("requestBody", {}).get("content", {})
+    return list(content["application/json"]["examples"]) if content and "{kind}" in label else []
+
+
+def _object(kind: str) -> Any:
+    content = OPERATIONS["PUT /api/v1/config/{kind}/{name}"]["requestBody"]["content"]
+    return content["application/json"]["examples"][kind]["value"]
+
+
+def unknown(asking: Asking, _: int) -> None:
+    """Something that is not there."""
+    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing", "kind": "nothing"}
+    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing"}
+    if "name" not in asking.path or asking.case.method == "PUT":
+        nowhere["kind"] = "nothing"
+    asking.path.update({name: nowhere[name] for name in asking.path.keys() & nowhere.keys()})
+
+
+def behind(asking: Asking, _: int) -> None:
+    """What the read models do not hold yet."""
+    if asking.case.method == "GET":
+        asking.case.query["min_position"] = 2**62
+    else:
+        asking.path["ref"] = "INC-999999"
+
+
+def stale(asking: Asking, _: int) -> None:
+    """The thing as somebody saw it who has not looked for long."""
+    asking.headers["If-Match"] = '"999999"'
+    if asking.label.endswith("/apply"):
+        asking.raw(json.dumps({**examples(asking.label)[0], "revision": 0}).encode())
+
+
+def twice(asking: Asking, turn: int) -> None:
+    """Another request under the same key."""
+    asking.headers["Idempotency-Key"] = f"{asking.label.replace(' ', '-')}-{turn}-{uuid4()}"
+    assert asking.ask().status_code < 300
+    asking.raw(asking.more.get("data", b"") + b" ")
+
+
+def resolved(asking: Asking, _: int) -> None:
+    """What is over."""
+    asking.target.ask("POST", f"/api/v1/incidents/{asking.path['ref']}/resolve")
+
+
+def referenced(asking: Asking, _: int) -> None:
+    """What others need."""
+    if asking.label.endswith("/apply"):
+        asking.raw(b'{"documents": {"empty.yaml": "version: 1"}, "prune": true}')
+    else:
+        asking.path.update(kind="teams", name="platform")
+
+
+def weak(asking: Asking, _: int) -> None:
+    """Somebody who may not."""
+    machine = token_of(asking.label) != KEYS["admin"]
+    asking.headers["Authorization"] = f"Bearer {TOKENS['checks'] if machine else KEYS['viewer']}"
+    if "integration" in asking.path:
+        asking.path["integration"] = "generic"
+
+
+def strange(asking: Asking, turn: int) -> None:
+    """Nobody, as three kinds of nobody."""
+    asking.headers["Authorization"] = ("Bearer x", "", "Basic eDp5")[turn % 3]
+
+
+def wrong(asking: Asking, _: int) -> None:
+    """A parameter that cannot be what it says."""
+    known = {parameter.name for parameter in (*asking.case.operation.query, *asking.case.operation.headers)}
+    if "receipt" in asking.path:
+        asking.path["receipt"] = "r" * 101
+    elif "if-match" in known:
+        asking.headers["If-Match"] = "four"
+    elif asking.case.method == "GET":
+        asking.case.query["min_position" if "min_position" in known else "limit"] = -1
+    else:
+        asking.raw(b"[]")
+
+
+def text(asking: Asking, turn: int) -> None:
+    """What is not JSON by its own word, or packed."""
+    sent = {"Content-Encoding": "gzip"} if turn % 2 or not examples(asking.label) else {"Content-Type": "text/plain"}
+    asking.headers.update(sent)
+
+
+TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
+    "bad_json": lambda asking, turn: asking.raw(json.dumps(examples(asking.label)[0]).encode()[: -1 - turn]),
+    "unauthenticated": strange,
+    "forbidden": weak,
+    "not_found": unknown,
+    "incident_resolved": resolved,
+    "referenced": referenced,
+    "precondition_failed": stale,
+    "body_too_large": lambda asking, _: asking.raw(b" " * (BODY_LIMIT + 1)),
+    "unsupported_media_type": text,
+    "unsupported_payload": lambda asking, turn: asking.raw((b"{}", b"[]", b'{"alert_name": 1}')[turn % 3]),
+    "idempotency_key_reused": twice,
+    "read_model_behind": behind,
+    "bad_request_fields": wrong,
+}
+"""What brings about each kind of problem, done to a case that would land."""
+
+
+# -- what is asked -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def target(new_database: Callable[[], str]) -> Iterator[Target]:
-    """On a real database, because that is what refuses what a fake would take."""
-    dsn = new_database()
-    migrate(dsn, "streams.store", STORE_SCHEMA)
-    migrate(dsn, "projections", READ_SCHEMA)
-    with capture_logs(), pytest.MonkeyPatch.context() as patch, GatewayWorld() as front:
-        reached = Queries.reached
-        patch.setattr(Queries, "reached", lambda queries, position, _: reached(queries, position, 0.0))
-        front.parts = replace(front.parts, ids=lambda: str(uuid4()))
-        world = ReadWorld(dsn, front)
-        try:
-            incidents = lived_through(world)
-            with asgi.get_client(front.app, max_stream_events=1) as client:
-                yield Target(schemathesis.openapi.from_asgi("/openapi.json", front.app), client, incidents)
-        finally:
-            world.let_go()
-
-
-def lived_through(world: ReadWorld) -> tuple[str, ...]:
-    """Let something happen; the names of incidents."""
-    for name in ("Down", "Up", "Sideways"):
-        world.fire(name, service="payments")
-    world.advance(minutes=6)
-    world.resolve("INC-2")
-    world.project()
-    return ("INC-1", "INC-2", "3", world.ask("/api/v1/incidents/INC-1")["id"])
+def front(new_database: Callable[[], str]) -> Iterator[Target]:
+    with target(new_database()) as made:
+        yield made
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_an_operation_answers_as_it_is_described(target: Target, label: str) -> None:
-    method, _, path = label.partition(" ")
-    source = next((name for name in TOKENS if name in path), "")
-    token = TOKENS.get(source, TOKEN) if "webhook_token" in OPERATIONS[label] else KEYS["admin"]
+def test_an_operation_answers_as_it_is_described_and_all_of_that(front: Target, label: str) -> None:
+    generated(front, label, GenerationMode.POSITIVE)
+    if any(True for _ in operation_of(front, label).iter_parameters()) or examples(label):
+        generated(front, label, GenerationMode.NEGATIVE)
+    twisted(front, label, lambda *_: None, 2 * TWISTED)
+    for name in TWISTS.keys() & documented(label).keys():
+        twisted(front, label, TWISTS[name], TWISTED)
+    if examples(label):
+        for body in HOSTILE.values():
+            twisted(front, label, lambda asking, _, body=body: asking.raw(body), 1)
+    seen = front.seen[label]
+    print(f"{label}: {dict(seen)}")
+    wanted = {name for name in documented(label) if (label, name) not in ONLY_IN_A_RACE} - NEVER_BY_INPUT
+    assert wanted - seen.keys() == set(), f"never seen; seen were {dict(seen)}"
 
-    @FUZZ
-    @given(case=target.schema[path][method].as_strategy(), ref=st.none() | st.sampled_from(target.incidents))
-    def ask(case: Any, ref: str | None) -> None:
-        if ref and "ref" in (case.path_parameters or {}):
-            case.path_parameters["ref"] = ref
-        if ref and "integration" in (case.path_parameters or {}):
-            case.path_parameters["integration"] = "generic"
-        response = case.call(session=target.client, headers={"Authorization": f"Bearer {token}"})
-        assert response.status_code != 500, response.text
-        case.validate_response(response, checks=CHECKS)
+
+def generated(front: Target, label: str, mode: GenerationMode) -> None:
+    """Cases as the description allows or forbids them, each part of them sometimes one that lands."""
+    operation = operation_of(front, label)
+
+    @settings(FUZZ, max_examples=GENERATED)
+    @given(st.data(), st.integers(0, 5), st.sets(st.sampled_from(["path_parameters", "query", "headers", "body"])))
+    def ask(data: st.DataObject, turn: int, kept: set[str]) -> None:
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+        asking, given = Asking(front, label, case), {part: getattr(case, part) for part in kept}
+        lands(asking, turn)
+        for part, value in given.items():
+            setattr(case, part, value)
+        if "body" in kept:
+            asking.more.clear()
+            asking.headers.pop("Content-Type", None)
+        asking.ask()
 
     ask()
+
+
+def twisted(front: Target, label: str, twist: Callable[[Asking, int], None], times: int) -> None:
+    """Cases that would land but for `twist`."""
+    operation = operation_of(front, label)
+    for turn in range(times):
+        case = operation.Case(path_parameters=dict.fromkeys(names_in(operation), "x"), query={}, headers={})
+        asking = Asking(front, label, case)
+        lands(asking, turn)
+        twist(asking, turn)
+        asking.ask()
+
+
+def operation_of(front: Target, label: str) -> Any:
+    method, _, path = label.partition(" ")
+    return front.schema[path][method]
+
+
+def names_in(operation: Any) -> list[str]:
+    return [parameter.name for parameter in operation.path_parameters]

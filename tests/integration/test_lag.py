@@ -55,7 +55,7 @@ def test_deadlines_and_pages_that_nobody_takes_are_overdue(world: MemoryWorld, l
     assert lags.look(world.now()).due.rows == 1
     [due] = world.store.claim_due(world.now(), 60, 10, "escalate")
     assert lags.look(world.now()).due.rows == 0
-    world.store.save(world.pager._stepped(due))
+    world.store.save(world.pager._stepped([due]))
     seen = lags.look(world.now())
     assert (seen.due.rows, seen.pages.rows, seen.pages.oldest) == (0, 1, world.now())
     world.pager.claim(1)

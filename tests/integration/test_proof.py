@@ -261,15 +261,20 @@ def test_a_planted_string_is_in_no_table_and_no_public_topic_after_it_was_erased
 
 
 def test_an_incident_s_texts_are_erased_and_another_s_stay(proving: Proving) -> None:
-    proving.world.fire("ServiceDown", service="payments")
+    proving.world.fire("ServiceDown", service="payments", severity="warning")
     proving.world.fire("IndexCorrupt", service="catalogue")
+    worse = alert("ServiceDown", {"service": "payments", "severity": "warning"}, proving.world.now())
+    for change in ({}, {"labels": {**worse["labels"], "severity": "critical"}}, {"status": "resolved"}):
+        member = {**worse, **change, "endsAt": proving.world.now().isoformat(), "fingerprint": "00000000000beef0"}
+        proving.world.post(webhook([member]))
+        proving.world.advance(minutes=2)
     found = proving.run(erase, "--incident", "INC-1", "--reason", "R-1", "--yes")
-    assert "Erased 1 payloads" in found.output
+    assert "Erased 4 payloads" in found.output
     with psycopg.connect(proving.dsn) as connection:
         left = connection.execute(
             "select count(*) filter (where body is null), count(salt) from tocsin.payloads where ref like 'alert/%%'"
         ).fetchone()
-    assert left == (1, 1)
+    assert left == (4, 1)
     assert proving.verify()["intact"]
 
 

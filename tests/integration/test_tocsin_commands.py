@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from compose import client, configuring, people
+from compose import client, configuring, direct, people
 from compose.cli import main
 from compose.client import Access, Client
 from domain import incidents
 from schemas.config_files import parse_config
 from streams.configuring import objects_of
+from tests.asking import opened
 from tests.gateway_world import KEYS, GatewayWorld
-from tests.integration.test_gateway import opened
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -185,6 +185,63 @@ def test_what_is_exported_applies_back_to_no_change(
     said(tocsin("apply", "-f", str(target.parent), "--prune", role="admin"), nothing)
     (target.parent / "other.yaml").write_text("version: 1\n")
     assert "other.yaml" in tocsin("export", "-o", str(target.parent), role="admin").stderr
+
+
+@pytest.fixture
+def directly(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `tocsin apply --direct` with these arguments on the world's store."""
+    monkeypatch.setattr(direct, "placed", lambda _: world.parts.settings)
+    monkeypatch.setattr(direct, "open_store", lambda _: world.store)
+    monkeypatch.setattr(direct, "clock_from", lambda _: world.now)
+    monkeypatch.setattr(type(world.store), "close", lambda _: None, raising=False)
+
+    def run(*arguments: str, text: str = "") -> Result:
+        with capture_logs():
+            return CliRunner().invoke(main, ["apply", "--direct", *arguments], input=text)
+
+    return run
+
+
+def test_directly_it_is_shown_asked_and_done_as_through_a_gateway(
+    world: GatewayWorld, tocsin: Callable[..., Result], directly: Callable[..., Result], tmp_path: Path
+) -> None:
+    tocsin("export", "-o", str(tmp_path), role="admin")
+    (tmp_path / "teams.yaml").write_text(TEAM)
+    planned = tocsin("apply", "-f", str(tmp_path), "--dry-run", role="admin")
+    assert planned.output == directly("-f", str(tmp_path), "--dry-run").output
+    done = directly("-f", str(tmp_path))
+    created = ["create  team/spare", "        members[0].user: ada", "        members[0].role: lead"]
+    said(done, *created, f"1 object changed; revision {world.store.head()}.")
+    cause = world.store.tail(world.store.head() - 1, 1)[0].decision.cause
+    assert (cause.actor.kind, cause.actor.id, cause.origin) == ("system", "cli", "cli")
+    (tmp_path / "teams.yaml").unlink()
+    pruned = directly("-f", str(tmp_path), "--prune")
+    said(pruned, "remove  team/spare", f"1 object changed; revision {world.store.head()}.")
+
+
+def test_what_cannot_be_applied_directly_is_said_with_its_place(
+    world: GatewayWorld, directly: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text(TEAM.replace("ada", "nobody"))
+    refused = directly("-f", str(file))
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"{file}:3:")
+    assert refused.stderr.endswith("Error: The configuration has 1 error; nothing was changed.\n")
+    file.write_text(TEAM)
+    refused = directly("-f", str(file), "--prune")
+    assert refused.exit_code == 1 and "Error: " in refused.stderr
+
+
+def test_the_first_key_comes_in_directly(tmp_path: Path, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_POSTGRES_DSN", store_dsn)
+    file = tmp_path / "keys.yaml"
+    file.write_text(f"version: 1\napi_keys:\n  first: {{role: admin, hash: 'sha256:{'a' * 64}'}}\n")
+    done = CliRunner().invoke(main, ["apply", "--direct", "-f", str(file), "--data-dir", str(tmp_path / "data")])
+    assert (done.exit_code, done.output.splitlines()[0]) == (0, "create  api_key/first"), done.stderr
+    assert done.output.splitlines()[-1] == "1 object changed; revision 1."
+    again = CliRunner().invoke(main, ["apply", "--direct", "-f", str(file), "--data-dir", str(tmp_path / "data")])
+    said(again, "0 objects changed; revision 1.")
 
 
 def test_pruning_removes_and_says_so(world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path) -> None:

@@ -98,6 +98,27 @@ def test_up_with_given_services_starts_none(run_up: Callable[..., Up]) -> None:
     assert not (up.directory / "run.json").exists()
 
 
+def test_a_worker_without_partitions_is_waited_for_and_then_named(run_up: Callable[..., Up]) -> None:
+    up = run_up(**ELSEWHERE, TOCSIN_TEST_FOLDS="never")
+    up.until_ready()
+    running = datadir.read_running(up.directory)
+    assert running
+    code, output = up.end(signal.SIGINT)
+    assert code == 0, output
+    said = "The worker has been given no partitions within 1 s: alerts are taken and kept, but open no incident before "
+    assert f"{said}it is. See {up.directory.resolve()}/logs/worker.log." in output
+    assert set(running.metrics) == {"gateway", "worker", "pager", "projector"}
+
+
+def test_metrics_ports_follow_the_one_that_is_set(run_up: Callable[..., Up]) -> None:
+    up = run_up(**ELSEWHERE, TOCSIN_METRICS_PORT="19464")
+    up.until_ready()
+    running = datadir.read_running(up.directory)
+    assert running
+    urls = {name: f"http://127.0.0.1:{port}/metrics" for name, port in (("worker", 19464), ("pager", 19465))}
+    assert {name: running.metrics[name] for name in urls} == urls
+
+
 def test_a_second_up_is_refused_and_the_first_does_not_notice(run_up: Callable[..., Up]) -> None:
     first = run_up(**ELSEWHERE)
     pids = first.until_ready()

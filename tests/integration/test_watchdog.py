@@ -1,8 +1,9 @@
-"""The watchdog on the real thing: a worker is frozen and Kafka stopped, and people hear of it, once."""
+"""The watchdogs on the real thing: a worker or the gateway is frozen, Kafka stopped, and people hear of it, once."""
 
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from compose.client import Access, Client
 from compose.embedded.kafka import EmbeddedKafka
 from schemas.status import RoleStatus
 from streams.channels.mailbox import Mail, Mailbox
+from streams.store.base import Unavailable
+from streams.store.heartbeats import Heartbeat
 from streams.store.outages import Outages
 from tests.services import Services
 from tests.stack import Installation, RealWorld, until
@@ -100,6 +103,54 @@ def test_a_frozen_role_is_seen_and_told_of_with_kafka_and_worker_stopped(guarded
     until("the all-clear", lambda: len(guarded.notices()) >= 4 or None, 60.0)
     assert {mail.subject for mail in guarded.notices()[2:]} == {"[Tocsin] the worker works again"}
     assert guarded.role("worker").ok
+
+
+def test_a_pager_tells_of_the_last_gateway_that_answers_no_more(
+    real_services: Services, new_database: Callable[[], str], topic_prefix: str, tmp_path: Path
+) -> None:
+    installation = Installation(real_services, new_database(), topic_prefix, tmp_path, WATCHDOG_AFTER=AFTER)
+    mailbox = Mailbox(tmp_path / "data" / "mailbox")
+
+    def notices() -> list[Mail]:
+        return [mail for mail in mailbox.messages() if mail.subject.startswith("[Tocsin]")]
+
+    pid = installation.running.pids.gateway
+    assert pid
+    try:
+        RealWorld(installation).close()  # configures people who can be told
+        time.sleep(2 * float(AFTER))
+        assert notices() == []
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            until("the pager's mail", lambda: len(notices()) >= 2 or None, 60.0)
+            assert {mail.subject for mail in notices()} == {"[Tocsin] the gateway stands still"}
+            assert sorted(mail.to for mail in notices()) == ["ada@example.test", "grace@example.test"]
+            time.sleep(2 * float(AFTER))
+            assert len(notices()) == 2
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        until("the all-clear", lambda: len(notices()) >= 4 or None, 60.0)
+        assert {mail.subject for mail in notices()[2:]} == {"[Tocsin] the gateway works again"}
+    finally:
+        installation.close()
+
+
+def test_heartbeats_are_seen_by_others(store_dsn: str) -> None:
+    here, there = Heartbeat(store_dsn, "gateway"), Heartbeat(store_dsn, "gateway")
+    try:
+        assert there.last() is None
+        here.beat()
+        first = there.last()
+        assert first is not None
+        here.beat()
+        assert first < (there.last() or first)
+        assert Heartbeat(store_dsn, "pager").last() is None
+    finally:
+        here.close()
+        there.close()
+    dead = Heartbeat("postgresql://tocsin@127.0.0.1:9/tocsin", "gateway")
+    with pytest.raises(Unavailable):
+        dead.beat()
 
 
 def test_outages_are_given_to_one_who_tells(store_dsn: str) -> None:

@@ -23,9 +23,9 @@ MUTANTS = {
         "    return True",
     ),
     "an incident ends with its first alert": (
-        "domain/folding.py",
-        "if book.read(group, groups.Group).firing_in(row.episode) == 0:",
-        "if book.read(group, groups.Group).firing_in(row.episode) <= 1:",
+        "domain/stepping.py",
+        "    if book.read(group, groups.Group).firing_in(episode):",
+        "    if book.read(group, groups.Group).firing_in(episode) > 1:",
     ),
     "a repeat reopens what a person resolved": (
         "domain/folding.py",
@@ -49,7 +49,7 @@ MUTANTS = {
     ),
     "an acknowledgement does not stop the escalation": (
         "domain/escalations.py",
-        "    return () if escalation.stopped else (Stopped(reason),)",
+        "    return () if escalation.stopped else (Stopped(reason, in_flight),)",
         "    return ()",
     ),
     "the last step is left out": (
@@ -71,6 +71,11 @@ MUTANTS = {
         "domain/delivering.py",
         "return Settled(PageStatus.QUEUED, attempt.retry_at, possible_repeat=True)",
         "return Settled(PageStatus.UNKNOWN)",
+    ),
+    "an alert expires that was heard of": (
+        "domain/expiry.py",
+        "    return row.last_seen + timedelta",
+        "    return row.first_seen + timedelta",
     ),
     "the decision's time runs backwards": (
         "domain/book.py",

@@ -50,8 +50,8 @@ def test_an_acknowledgement_while_a_page_is_in_flight_names_it_and_a_failed_atte
     world.pager.step()
     (delivery,) = world.pager.claim(10)
     world.command_only("ack", "INC-1", "grace")
-    acknowledged = [e.event for e in world.store.tail(0, 1000) if e.type == "incident.acknowledged.v1"]
-    assert getattr(acknowledged[0], "in_flight", ()) == (delivery.pages[0].page.id,)
+    stopped = [e.event for e in world.store.tail(0, 1000) if e.type == "escalation.stopped.v1"]
+    assert getattr(stopped[0], "in_flight", ()) == (delivery.pages[0].page.id,)
     world.channel.script(Retry("connect: refused"))
     world.deliver([delivery])
     world.advance(minutes=10)

@@ -223,6 +223,24 @@ class TestRefusals:
         assert what in error.problem
         assert error.remedy
 
+    @pytest.mark.parametrize(("open_", "close"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+    def test_nesting_is_counted_to_the_level(self, open_: bytes, close: bytes) -> None:
+        levels = len(open_.replace(b'"a":', b""))
+
+        def nested(depth: int) -> bytes:
+            times = depth // levels
+            return b'{"version":"4","alerts":[],"x":' + open_ * times + b"1" + close * times + b"}"
+
+        assert parse(nested(6), Limits(max_depth=7)).alerts == ()
+        assert "deeper than 5 levels" in refused(nested(6), Limits(max_depth=5)).problem
+        flat = json.dumps([[]] * 100).encode()
+        assert refused(b'{"x":' + flat + b"}", Limits(max_depth=3)).status == 422, "beside each other is not deeper"
+
+    def test_a_number_of_any_size_is_kept(self) -> None:
+        parsed = parse(body(member(labels={"alertname": "X", "n": 10**30}), extra=-(10**25)))
+        assert parsed.alerts[0].labels["n"] == str(10**30)
+        assert json.loads(parsed.raw)["extra"] == -(10**25)
+
     def test_brackets_inside_strings_are_no_nesting(self) -> None:
         assert one(annotations={"summary": '[[[[\\"' * 50}).summary.startswith("[[[[")
 

@@ -86,6 +86,7 @@ def test_run_json_has_exactly_the_documented_keys(directory: Path) -> None:
         "started_at",
         "data_dir",
         "topic_prefix",
+        "metrics",
     }
     assert set(raw["api_keys"]) == {"viewer", "responder", "admin"}
     assert set(raw["webhook_tokens"]) == {"alertmanager", "elastic", "generic"}

@@ -11,7 +11,7 @@ from domain.alerts import Alert, AlertStatus
 from domain.severity import Severity
 from gateway import durable
 from gateway.durable import DurableIntake, InboxWriter
-from gateway.intake import IntakeUnavailable, ReceiptTooLarge
+from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _partition
 from schemas.received import AlertReceived, decode, received
 from schemas.settings import Settings
 from schemas.sources import Rejected
@@ -194,3 +194,11 @@ async def test_readiness_and_offsets_are_kafkas(bench: Bench) -> None:
     bench.kafka.fails = AWAY
     with pytest.raises(IntakeUnavailable):
         await bench.intake.check()
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"), [(b"21", -973932308), (b"foobar", -790332482), (b"abc", 479470107)], ids=["21", "foobar", "abc"]
+)
+def test_a_record_goes_to_the_partition_that_any_client_would_choose(key: bytes, hashed: int) -> None:
+    """Source of the hashes: Kafka, org.apache.kafka.common.utils.UtilsTest, testMurmur2."""
+    assert _partition(key, 24) == (hashed & 0x7FFFFFFF) % 24

@@ -1,21 +1,18 @@
 """How often one person is messaged: nothing is lost, nothing waits for more than a minute."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
-from streams.pace import Pace
 from streams.pager import Pager
 from tests.memory_world import ORG, MemoryWorld
-from tests.world import START
 
 
 @pytest.fixture
 def world() -> Iterator[MemoryWorld]:
     made = MemoryWorld()
     channels = {"email": made.channel}
-    made.pager = Pager(made.store, ORG, made.now, channels, timedelta(minutes=10), pages_per_minute=3)
+    made.pager = Pager(made.store, ORG, made.now, channels, pages_per_minute=3)
     yield made
     made.close()
 
@@ -54,18 +51,3 @@ def test_an_acknowledgement_still_cancels_what_waits(world: MemoryWorld) -> None
     world.ack("INC-4")
     world.advance(minutes=2)
     world.expect_page("ada", "INC-5")
-
-
-def test_a_person_gets_so_many_in_any_minute() -> None:
-    pace = Pace(2)
-    for second in (0, 10):
-        assert pace.full(START + timedelta(seconds=second)) == {}
-        pace.count("ada", "email", START + timedelta(seconds=second))
-    pace.count("grace", "email", START)
-    at = START + timedelta(seconds=20)
-    assert pace.full(at) == {("ada", "email"): START + timedelta(seconds=60)}
-    assert pace.full(START + timedelta(seconds=60)) == {}
-    pace.count("ada", "email", START + timedelta(seconds=60))
-    assert pace.full(START + timedelta(seconds=61)) == {("ada", "email"): START + timedelta(seconds=70)}
-    assert pace.full(START + timedelta(hours=1)) == {}
-    assert pace._begun == {}

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.sources.alertmanager import parse, redact
+from domain.config import FieldMapping
+from schemas.sources import DEFAULT_LIMITS, SOURCES, BadBody, generic, redaction, rejected_whole
+from schemas.sources.alertmanager import parse
 from schemas.sources.redaction import REDACTED, is_secret_key, redact_text
 from tests.unit.test_alertmanager_source import body, member, one
 
@@ -54,11 +56,17 @@ class TestRedaction:
     def test_secrets_in_text(self, text: str, left: str) -> None:
         assert redact_text(text) == left
 
+    def test_a_long_key_is_judged_and_not_remembered(self) -> None:
+        before = redaction._judged_before.cache_info().currsize
+        assert is_secret_key("x" * 1000 + "_password")
+        assert not is_secret_key("x" * 1000)
+        assert redaction._judged_before.cache_info().currsize == before
+
     def test_the_whole_body_is_redacted(self) -> None:
         raw = body(member(generatorURL="http://u:hunter2@p/?token=hunter2"), extra={"deep": [{"password": "hunter2"}]})
         parsed = parse(raw)
         assert "hunter2" not in parsed.raw + repr(parsed.alerts)
-        assert redact(raw) == parsed.raw
+        assert rejected_whole(raw, DEFAULT_LIMITS, BadBody(422, "", "It is wrong.", "Correct it.")).raw == parsed.raw
 
     @pytest.mark.parametrize(
         "pattern",
@@ -67,7 +75,7 @@ class TestRedaction:
     def test_no_text_takes_long(self, pattern: str) -> None:
         """Each of these is quadratic in a careless expression: minutes, not a fraction of a second."""
         started = datetime.now(UTC)
-        redact(json.dumps(pattern * (1_000_000 // len(pattern))).encode())
+        redact_text(pattern * (1_000_000 // len(pattern)))
         assert (datetime.now(UTC) - started).total_seconds() < 5
 
 
@@ -85,20 +93,67 @@ WRAPPINGS: list[Callable[[str, str], Any]] = [
 secret_keys = st.sampled_from(["password", "Authorization", "api_key", "apiKey", "X-Auth-Token", "cookie", "db.secret"])
 
 
+def said(near: dict[str, Any]) -> str:
+    """The same as a text, where the key of a text is in it."""
+    return " ".join(f"{key}={value}" for key, value in near.items() if isinstance(value, str))
+
+
+BODIES: dict[str, Callable[[dict[str, Any], dict[str, Any], str], dict[str, Any]]] = {
+    "alertmanager": lambda near, far, name: {
+        "version": "4",
+        "alerts": [{"status": "firing", "labels": {"alertname": "X"} | near, "annotations": near, "fingerprint": name}],
+        "more": far,
+    },
+    "elastic": lambda near, far, name: {
+        "alert_name": "X",
+        "alert_id": name,
+        "state": {"state": "active"},
+        "message": said(near),
+        "tags": near,
+        "links": {"app": f"https://u:{SECRET}@host/?token={SECRET}"},
+        "more": far,
+    },
+    "generic": lambda near, far, name: {
+        "title": "X",
+        "id": name,
+        "summary": said(near),
+        "labels": near,
+        "more": far,
+    },
+}
+"""Bodies of each source with something in the texts that are kept, something elsewhere, and an identity."""
+
+
+@pytest.mark.parametrize("source", SOURCES)
 @settings(deadline=None)
 @given(
     st.sampled_from(WRAPPINGS),
     secret_keys,
     st.text(st.characters(exclude_characters="/?#@", exclude_categories=["Cs"]), max_size=8),
-    st.sampled_from(["labels", "annotations", "top", "deep"]),
+    st.sampled_from(["plain", f"https://user:{SECRET}@host", f"host?token={SECRET}"]),
 )
-def test_redaction_leaves_no_planted_secret(wrap: Callable[[str, str], Any], key: str, around: str, where: str) -> None:
+def test_redaction_leaves_no_planted_secret(
+    source: str, wrap: Callable[[str, str], Any], key: str, around: str, name: str
+) -> None:
     planted = wrap(key, around)
-    if where in ("labels", "annotations"):
-        raw = body(member(**{where: {"alertname": "X"} | planted}))
-    else:
-        raw = body(member(), extra=planted if where == "top" else [[planted]])
-    parsed = parse(raw)
-    assert SECRET not in parsed.raw
-    assert SECRET not in repr(parsed.alerts)
-    assert SECRET not in "".join(parsed.warnings)
+    raw = json.dumps(BODIES[source](planted, {"deep": [[planted]]}, name)).encode()
+    parsed = SOURCES[source](raw, DEFAULT_LIMITS)
+    assert len(parsed.alerts) == 1
+    whole = rejected_whole(raw, DEFAULT_LIMITS, BadBody(422, "", "It is wrong.", "Correct it."))
+    for kept in (parsed.raw, repr(parsed.alerts), "".join(parsed.warnings), repr(whole)):
+        assert SECRET not in kept
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_alerts_that_differ_in_a_secret_only_are_different(source: str) -> None:
+    made = [
+        SOURCES[source](json.dumps(BODIES[source]({"instance": name}, {}, name)).encode(), DEFAULT_LIMITS).alerts[0]
+        for name in (f"https://user:{SECRET}@host", "https://user:another@host")
+    ]
+    assert made[0].fingerprint != made[1].fingerprint
+
+
+def test_an_identity_from_a_field_for_secrets_is_a_digest() -> None:
+    body = json.dumps({"title": "X", "auth": {"token": SECRET}}).encode()
+    made = generic.parse(body, mapping=FieldMapping(fingerprint="auth.token")).alerts[0]
+    assert made.fingerprint.startswith("sha256:")

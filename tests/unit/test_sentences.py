@@ -36,8 +36,6 @@ INCIDENTS: list[tuple[Event, Actor, str]] = [
      "severity raised from high to critical by an alert"),
     (incidents.SeverityChanged(Severity.HIGH, Severity.LOW), ADA, "severity lowered from high to low by ada"),
     (incidents.Acknowledged(), ADA, "ada acknowledged"),
-    (incidents.Acknowledged(("page-1",)), ADA, "ada acknowledged while a page was on the way"),
-    (incidents.Acknowledged(("page-1", "page-2")), ADA, "ada acknowledged while 2 pages were on the way"),
     (incidents.Unacknowledged(), ADA, "ada gave it back: it escalates again"),
     (incidents.Started(), ADA, "ada started to work on it"),
     (incidents.Resolved("alerts_ended"), AM, "resolved: its last alert ended"),
@@ -64,6 +62,9 @@ ESCALATIONS: list[tuple[Event, str]] = [
     (escalations.StepDelayed(1, 2, AFTER - timedelta(minutes=12), "stale"),
      "step 2 runs 12 min late; later steps wait from now"),
     (escalations.Stopped("acknowledged"), "escalation stopped: acknowledged"),
+    (escalations.Stopped("acknowledged", ("page-1",)), "escalation stopped: acknowledged while a page was on the way"),
+    (escalations.Stopped("resolved", ("page-1", "page-2")),
+     "escalation stopped: resolved while 2 pages were on the way"),
     (escalations.Exhausted(T0), "policy default is exhausted: every step has run and nobody acknowledged"),
 ]  # fmt: skip
 
@@ -77,10 +78,9 @@ PAGES: list[tuple[Event, str]] = [
     (pages.Unknown("d", 1, "claim_expired"),
      "page to ada by email may or may not have arrived (step 1, round 2, attempt 1): claim_expired"),
     (pages.Cancelled("resolved"), "page to ada by email cancelled (step 1, round 2): resolved"),
-    (pages.Withheld("silenced"), "page to ada by email withheld (step 1, round 2): silenced"),
 ]  # fmt: skip
 
-EXPIRED = groups.AlertExpired(ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0, 9, PRIOR)
+EXPIRED = groups.AlertExpired(ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0, 9, T0, PRIOR)
 OTHERS: list[tuple[Event, str]] = [
     (fired(groups.AlertFired, None), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires"),
     (fired(groups.AlertRefired, PRIOR), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires again"),
@@ -125,7 +125,7 @@ def test_every_event_type_has_its_words_here() -> None:
 
 def test_a_page_without_its_first_event_cannot_be_told() -> None:
     with pytest.raises(TypeError, match=r"page\.queued\.v1"):
-        said(pages.Withheld("silenced"))
+        said(pages.Cancelled("resolved"))
 
 
 def test_a_step_with_several_targets_names_them_all() -> None:

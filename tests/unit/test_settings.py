@@ -31,7 +31,7 @@ def test_defaults_are_those_of_the_reference() -> None:
     assert (settings.org, settings.data_dir, settings.kafka_cluster) == ("default", Path(".tocsin"), "default")
     assert (settings.alerts_partitions, settings.produce_timeout) == (24, 0.3)
     assert (settings.max_body_bytes, settings.max_alerts) == (4 * 1024 * 1024, 1000)
-    assert (settings.stale_after, settings.catch_up_age, settings.catch_up_hold) == (600, 60, 30)
+    assert (settings.catch_up_age, settings.catch_up_hold) == (60, 30)
     assert settings.smtp_mode == "starttls"
     assert settings.kafka_bootstrap is settings.postgres_dsn is settings.clock_file is None
 

@@ -137,6 +137,15 @@ def test_time_without_sight_counts_against_nobody(scene: Scene) -> None:
     assert not scene.after(10)["worker"].ok
 
 
+def test_time_in_which_we_ourselves_were_stopped_counts_against_nobody(scene: Scene) -> None:
+    scene.ends[0] = 9
+    scene.after(2)
+    scene.now += 600.0
+    assert {role.role: role for role in scene.standing.roles()}["worker"].standing_seconds == 2.0
+    assert scene.after(1)["worker"].standing_seconds == 0.0
+    assert not scene.after(20)["worker"].ok
+
+
 def test_a_topic_that_is_shorter_than_the_position_leaves_nothing_waiting() -> None:
     found = list(readings(Marks(10, {"projector": 12}, {0: 7}), {0: 3}, START))
     assert [one.waiting for one in found] == [0, 0, 0, 0, 0]

@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from domain.config import Config, ContactMethod, Member, Team, User
 from domain.routing import Route
-from gateway import notices, standing, watchdog
-from gateway.configured import Configured
+from gateway import standing
 from gateway.standing import Standing
-from gateway.watchdog import Watchdog
 from projections.lag import Marks
 from schemas.settings import Settings
+from streams import gateways, notices, watchdog
 from streams.channels.base import Channel, Notice, Rejected, Retry
 from streams.channels.memory import MemoryChannel
+from streams.gateways import Gateways
+from streams.notices import Herald
 from streams.store.base import Unavailable
+from streams.watchdog import Watchdog
 from tests.gateway_world import MemoryOutages
 from tests.world import START
 
@@ -55,9 +59,9 @@ class Scene:
         self.settings = settings or Settings()
         self.lags = self.ends = self.intake = self
         seen = Standing(self)  # type: ignore[arg-type]
-        configured = Configured(lambda: CONFIG)
-        configured._config = config
-        return seen, Watchdog(self, configured, seen)  # type: ignore[arg-type]
+        herald = Herald(self.settings.watchdog_team, self.channels, lambda: config)
+        outages: Any = self.outages
+        return seen, Watchdog(seen.visible, herald, outages, self.clock, self.settings.watchdog_after)
 
     def freeze(self) -> None:
         """Alerts come, and nobody folds them."""
@@ -67,7 +71,7 @@ class Scene:
         """The worker has folded all there is, and the others have followed."""
         self.marks = replace(QUIET, tracking=dict(self.known))
 
-    def clock(self) -> object:
+    def clock(self) -> datetime:
         return START
 
     def look(self, _: object) -> Marks:
@@ -189,3 +193,70 @@ def test_nobody_to_tell_is_said_in_the_log(scene: Scene, capsys: pytest.CaptureF
     scene.freeze()
     assert scene.after(40) == []
     assert "there is nobody to tell" in capsys.readouterr().out
+
+
+# -- the gateways themselves, which the pager watches ---------------------------------------------------------------
+
+
+class Pagers(Scene):
+    """An installation whose gateway a test stops, and pagers that watch it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.beats, self.last, self.away = True, START, False
+        super().__init__(monkeypatch)
+        monkeypatch.setattr(gateways, "_now", lambda: self.now)
+
+    def gateway(self, settings: Settings | None = None, config: Config | None = CONFIG) -> tuple[Any, Watchdog]:
+        """What a pager has to watch with."""
+        seen = Gateways(self.heard, self.clock, 30.0)
+        outages: Any = self.outages
+        return seen, Watchdog(seen.roles, Herald(None, self.channels, lambda: config), outages, self.clock, 30.0)
+
+    def heard(self) -> datetime | None:
+        if self.away:
+            raise Unavailable("Postgres does not answer")
+        if self.beats:
+            self.last += timedelta(seconds=1)
+        return self.last
+
+
+@pytest.fixture
+def pagers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pagers]:
+    made = Pagers(monkeypatch)
+    made.gateways += [made.gateway()]
+    assert made.after(60) == []
+    yield made
+
+
+def test_the_last_gateway_that_dies_is_told_of_once_by_a_pager(pagers: Pagers) -> None:
+    pagers.beats = False
+    assert pagers.after(32) == []
+    [said] = pagers.after(600)
+    assert (said.to, said.title) == ("ada@example.test", "[Tocsin] the gateway stands still")
+    assert "no gateway has left a heartbeat for 30 s" in said.text
+    assert "See that a gateway runs" in said.text
+    pagers.beats = True
+    assert pagers.after(29) == []
+    [over] = pagers.after(600)
+    assert over.title == "[Tocsin] the gateway works again"
+
+
+def test_a_gateway_cannot_be_seen_while_the_database_is_away(pagers: Pagers) -> None:
+    pagers.beats, pagers.away = False, True
+    assert pagers.after(600) == []
+    pagers.away = False
+    assert pagers.after(32) == []
+    assert len(pagers.after(10)) == 1
+
+
+def test_a_pager_that_was_stopped_itself_blames_nobody(pagers: Pagers) -> None:
+    pagers.now += 600.0
+    for _, dog in pagers.gateways:
+        asyncio.run(dog.look())
+    assert pagers.after(60) == []
+
+
+def test_where_there_never_was_a_gateway_none_is_missed(pagers: Pagers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagers, "heard", lambda: None)
+    pagers.gateways = [pagers.gateway()]
+    assert pagers.after(600) == []

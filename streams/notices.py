@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
+from prometheus_client import Counter
 
 from domain.config import Config
 from schemas.status import RoleStatus
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 ATTEMPTS = 3
 PAUSE = 5.0
 """Seconds between attempts, with jitter."""
+
+NOTICES = Counter("tocsin_watchdog_notices_total", "Messages of the watchdog, by what became of them.", ["result"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,37 @@ def recipients(config: Config, team: str, channels: Mapping[str, Channel]) -> tu
         for contact in config.users[user].contacts
         if contact.channel in channels
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Herald:
+    """Says something to the team that looks after Tocsin itself.
+
+    Parameters:
+        setting: the team that is set; without one it is the root route's.
+        channels: by name.
+        config: the latest configuration that is known; None before the first.
+    """
+
+    setting: str | None
+    channels: Mapping[str, Channel]
+    config: Callable[[], Config | None]
+
+    async def tell(self, write: Callable[[str], Notice]) -> bool:
+        """Say what `write` makes for a team to everybody in it; whether anybody could be reached."""
+        config = self.config()
+        team = self.setting or (config.root.team or "" if config and config.root else "")
+        people = recipients(config, team, self.channels) if config else ()
+        if not people:
+            log.error(
+                "there is nobody to tell: set TOCSIN_WATCHDOG_TEAM to a team whose members can be reached", team=team
+            )
+            return False
+        notice = write(team)
+        reached = await asyncio.gather(*(send(person, notice) for person in people))
+        for done in reached:
+            NOTICES.labels("sent" if done else "failed").inc()
+        return any(reached)
 
 
 def began(roles: Sequence[RoleStatus], team: str) -> Notice:

@@ -1,4 +1,4 @@
-"""Tasks that belong to the gateway for as long as it runs: begun again when they fail, ended with it."""
+"""Tasks that belong to a role for as long as it runs: begun again when they fail, ended with it."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import structlog
 log = structlog.get_logger()
 
 PAUSE = 5.0
-"""Seconds, with jitter, before a task that failed is begun again: it must not end the gateway, which takes webhooks."""
+"""Seconds, with jitter, before a task that failed is begun again: it must not end the role, which has better to do."""
 END_WITHIN = 5.0
 """Seconds that tasks have to end."""
 
@@ -35,5 +35,5 @@ async def _again(name: str, work: Work) -> None:
         try:
             await work()
         except Exception:
-            log.exception("a task of the gateway failed and is begun again", task=name)
+            log.exception("a task beside the role failed and is begun again", task=name)
         await asyncio.sleep(random.uniform(PAUSE / 2, PAUSE))  # noqa: S311

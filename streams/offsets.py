@@ -1,11 +1,12 @@
 """The end of each partition of `alerts`, asked of Kafka every few seconds and remembered while it is away.
 
 It is one half of the worker's lag: what gateways got acknowledged is in the topic, whichever gateway it was and
-however long this one has lived.
+however long this one has lived. It also says up to when everything that was accepted is known to be folded.
 """
 
 import asyncio
 import random
+from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments
+from streams.clock import Clock
 
 log = structlog.get_logger()
 
@@ -27,11 +29,13 @@ LONGEST_PAUSE = 15.0
 class EndOffsets:
     """Knows the last offset of every partition, as of the last answer. One instance serves one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
         self._topic = alerts_topic(settings)
         self.known: dict[int, int] = {}
         """Partition -> offset of its last record, -1 when it has none."""
+        self.as_of: datetime | None = None
+        """When all partitions were asked last (UTC): what was acknowledged before is not behind `known`."""
 
     async def keep(self) -> None:
         """Look again and again, until cancelled."""
@@ -49,7 +53,7 @@ class EndOffsets:
         """Look until an answer fails; returns 1 when there was an answer before, so that pauses begin anew."""
         consumer = AIOKafkaConsumer(
             **client_arguments(self._settings),
-            client_id="tocsin-gateway-lag",
+            client_id="tocsin-offsets",
             enable_auto_commit=False,
             request_timeout_ms=int(TIMEOUT * 1000),
         )
@@ -73,8 +77,11 @@ class EndOffsets:
             await asyncio.wait_for(consumer.end_offsets([first]), TIMEOUT)
         partitions = consumer.partitions_for_topic(self._topic) or {0}
         places = [TopicPartition(self._topic, partition) for partition in partitions]
+        asked_at = self._clock()
         ends = await asyncio.wait_for(consumer.end_offsets(places), TIMEOUT)
-        self.known |= {place.partition: end - 1 for place, end in ends.items()}
+        self.known = self.known | {place.partition: end - 1 for place, end in ends.items()}
+        if len(places) >= self._settings.alerts_partitions:
+            self.as_of = asked_at
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

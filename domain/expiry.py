@@ -1,0 +1,76 @@
+"""Expiry: an alert that its source has stopped speaking of ends by itself.
+
+A group has one deadline, set at the latest when its first alert could expire, and looked at again only then: repeats
+move what is remembered of an alert, never the deadline.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from domain import groups, stepping
+from domain.alerts import AlertRow, AlertStatus, PriorAlert
+from domain.book import Book, Due
+from domain.decision import Actor, Cause
+
+EXPIRE = "expire"
+"""The kind of deadline at which a group's alerts may have expired; its key is the group's stream."""
+AT_ONCE = 100
+"""Alerts that one decision lets expire at most; the others follow at once."""
+
+
+def watch(book: Book, row: AlertRow) -> None:
+    """Have the group of a firing alert looked at when the alert would expire, if its integration wants that."""
+    at = expires_at(book, row)
+    if at is not None and row.group:
+        book.ensure_due(EXPIRE, row.group, at)
+
+
+def expires_at(book: Book, row: AlertRow) -> datetime | None:
+    """When an alert ends by itself unless it is reported again; None: never."""
+    integration = book.config.integrations.get(row.integration)
+    if integration is None or integration.expires_after is None:
+        return None
+    return row.last_seen + timedelta(seconds=integration.expires_after)
+
+
+def expire(book: Book, due: Due, heard_until: datetime) -> None:
+    """Decide which alerts of a group have expired, into `book`.
+
+    `book` must hold the group, the rows of its firing alerts, their incidents and these incidents' escalations and
+    pending pages. Parameters: `due` is the claimed deadline; everything that was accepted before `heard_until` (UTC)
+    has been folded.
+    """
+    group = due.key
+    firing = sorted(book.read(group, groups.Group).firing)
+    deadlines = {alert: at for alert in firing if (at := expires_at(book, book.alerts[alert]))}
+    over = [alert for alert, at in deadlines.items() if at <= heard_until][:AT_ONCE]
+    if over:
+        streams = {s for a in over for s in stepping.involved(book, group, book.alerts[a].incident)}
+        cause = Cause(Actor("system", "fold"), "fold", f"due/{EXPIRE}/{group}", group, group)
+        book.begin(cause, heard_until, sorted(streams))
+        for alert in over:
+            _expire(book, book.alerts[alert], heard_until)
+        book.end()
+    later = [at for alert, at in deadlines.items() if alert not in over]
+    if later:
+        book.put_due(Due(EXPIRE, group, min(later), due.rev))
+    else:
+        book.drop_due(EXPIRE, group, due.rev)
+
+
+def _expire(book: Book, row: AlertRow, heard_until: datetime) -> None:
+    group, incident = row.group or "", row.incident or ""
+    expired = groups.AlertExpired(
+        alert=row.id,
+        integration=row.integration,
+        fingerprint=row.fingerprint,
+        episode=row.episode,
+        incident=incident,
+        last_seen=row.last_seen,
+        count=row.count,
+        heard_until=heard_until,
+        prior=PriorAlert.of(row),
+    )
+    book.write(group, expired)
+    book.put_alert(replace(row, status=AlertStatus.RESOLVED))
+    stepping.end_episode(book, group, row.episode, incident)

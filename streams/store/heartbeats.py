@@ -1,0 +1,53 @@
+"""That a role lives, by its own word, for those who watch it: a row that it writes again and again."""
+
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from streams.store.connected import answers
+from streams.store.limits import connect
+from streams.store.postgres import SCHEMA
+
+TIMEOUT = 2
+"""Seconds for each statement."""
+
+BEAT = f"""
+insert into {SCHEMA}.progress values (%s, 0, clock_timestamp())
+on conflict (role) do update set at = excluded.at
+"""
+LAST = f"select at from {SCHEMA}.progress where role = %s"
+
+
+class Heartbeat:
+    """The row of a role, however many processes of it there are. Every method blocks for some seconds at most.
+
+    Parameters:
+        dsn: libpq connection string of a migrated database; one connection, made when it is first needed.
+        role: a name that no role which tells its position has (`streams/store/progress.py` has the same table).
+    """
+
+    def __init__(self, dsn: str, role: str) -> None:
+        self._dsn, self._role = dsn, role
+        self._connection: Connection[TupleRow] | None = None
+
+    def beat(self) -> None:
+        """It lives now. Raises Unavailable."""
+        with answers():
+            self._connected().execute(BEAT, (self._role,))
+
+    def last(self) -> datetime | None:
+        """When any of them said so last, by the database's clock; None if that never was. Raises Unavailable."""
+        with answers():
+            row = self._connected().execute(LAST, (self._role,)).fetchone()
+        return row[0] if row else None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _connected(self) -> Connection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._dsn, TIMEOUT)
+        return self._connection

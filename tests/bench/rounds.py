@@ -1,0 +1,75 @@
+"""The measures, one after the other; in a full run all of them again when the store is full."""
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import psycopg
+
+from tests.bench import limits
+from tests.bench.figures import Result, beside, sloped
+from tests.bench.filling import fill
+from tests.bench.generating import GivenUp
+from tests.bench.measures import Measure
+from tests.bench.report import Round
+from tests.bench.site import Site
+
+FIRST, AGAIN = "A new store", "A full store"
+READS = "reads"
+"""First in a full store: it is what is most wanted of it, should the time not suffice for all."""
+
+
+@dataclass(slots=True)
+class Rounds:
+    """One run.
+
+    Parameters:
+        wanted: the measures, in order.
+        longest: seconds after which no further measure is begun.
+        open: how many alerts are open in a store that is full.
+    """
+
+    site: Site
+    wanted: Sequence[Measure]
+    longest: float
+    open: int
+    given_up: list[str] = field(default_factory=list)
+
+    def run(self) -> tuple[Round, ...]:
+        """Measure. What could not be measured is in `given_up`, and is said at once."""
+        self.longest += self.site.clock()
+        limits.measure(self.site, frozenset().union(*(measure.limits for measure in self.wanted)))
+        first = self._round(FIRST, self.wanted)
+        if not self.site.full:
+            return (first,)
+        with self._going_on("filling the store"):
+            fill(self.site, self.open)
+        again = self._round(AGAIN, sorted(self.wanted, key=lambda measure: measure.name != READS))
+        before = [figure for result in first.results for figure in result.figures]
+        results = tuple(replace(result, figures=sloped(result.figures, before)) for result in again.results)
+        return first, replace(again, results=results)
+
+    def _round(self, name: str, wanted: Sequence[Measure]) -> Round:
+        there, events = self.site.open_alerts(), self.site.events()
+        found: list[Result] = []
+        for measure in wanted:
+            with self._going_on(f"{name}, {measure.name}"):
+                if self.site.clock() > self.longest:
+                    raise GivenUp("the run has taken its time")
+                found.append(self._measured(measure))
+        return Round(name, there, events, tuple(found))
+
+    def _measured(self, measure: Measure) -> Result:
+        with self.site.progress.step(f"Measuring {measure.name}: {measure.about}"):
+            result = measure.run(self.site)
+        return replace(result, figures=tuple(beside(figure, self.site.limits) for figure in result.figures))
+
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """What is given up inside is said, and no more."""
+        try:
+            yield
+        except (GivenUp, psycopg.Error, subprocess.SubprocessError) as error:
+            self.given_up.append(f"{what}: {error}")
+            self.site.progress.fail(f"{what}: {error}")

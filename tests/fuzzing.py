@@ -1,0 +1,166 @@
+"""A gateway in which something has happened, for whoever asks it everything: on a real database, folding what it takes.
+
+`Target.seen` counts what every operation answered, by status, and by the kind of problem where it refused.
+"""
+
+import asyncio
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from schemathesis.python import asgi
+from structlog.testing import capture_logs
+
+from gateway import elastic
+from gateway.app import add_routes
+from gateway.examples import OBJECTS
+from gateway.openapi import Api
+from projections.database import READ_SCHEMA, STORE_SCHEMA
+from projections.queries import Queries
+from schemas.problems import MEDIA_TYPE, TYPE_BASE
+from schemas.received import AlertReceived, decode, encode, split
+from streams.fold import Arrival
+from streams.store.base import TrackingMove
+from streams.store.migrate import migrate
+from tests.gateway_world import KEYS, ORG, TOKEN, TOKENS, GatewayWorld, MemoryIntake
+from tests.read_world import ReadWorld
+
+BODY_LIMIT = 32 * 1024
+"""Bytes of a body."""
+NEVER_BY_INPUT = frozenset({"internal", "unavailable", "conflict"})
+"""Problems that no request brings about by itself: something fails, or somebody else is faster."""
+
+
+def described() -> dict[str, Any]:
+    """The OpenAPI document."""
+    app = Api(lifespan=lambda _: nullcontext())
+    add_routes(app)
+    return app.openapi()
+
+
+OPERATIONS: Mapping[str, dict[str, Any]] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in described()["paths"].items()
+    for method, operation in operations.items()
+}
+"""Every operation as it is described."""
+
+
+def documented(label: str) -> dict[str, str]:
+    """What an operation may answer: kinds of problems, and statuses that are no problem; each with its status."""
+    found = {}
+    for status, response in OPERATIONS[label]["responses"].items():
+        named = re.findall(r"`(\w+)`", response["description"]) if MEDIA_TYPE in response.get("content", {}) else []
+        found |= dict.fromkeys(named or [status], status)
+    return found
+
+
+def examples(label: str) -> tuple[Any, ...]:
+    """The bodies that an operation's description gives as examples."""
+    content = OPERATIONS[label].get("requestBody", {}).get("content", {})
+    return tuple(one["value"] for media in content.values() for one in media.get("examples", {}).values())
+
+
+def token_of(label: str) -> str:
+    """Credentials that an operation lets pass."""
+    if "webhook_token" not in (OPERATIONS[label].get("security") or [{}])[0]:
+        return KEYS["admin"]
+    return next((token for source, token in TOKENS.items() if source in label), TOKEN)
+
+
+class FoldingIntake(MemoryIntake):
+    """Takes receipts and, while `world` is set, has every second of them folded at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: ReadWorld | None = None
+
+    async def put(self, receipt: AlertReceived, shards: int) -> None:
+        await super().put(receipt, shards)
+        if self.world is not None and len(self.kept) % 2:
+            await asyncio.to_thread(self._fold, self.world, receipt)
+
+    def _fold(self, world: ReadWorld, receipt: AlertReceived) -> None:
+        for _, part in split(ORG, receipt, 1):
+            move = TrackingMove("default", "alerts", 0, world.offset, world.offset + 1)
+            world.offset += 1
+            world.fold.save([Arrival(decode(encode(part)), f"default/alerts/0@{world.offset}")], (move,))
+
+
+@dataclass(frozen=True)
+class Target:
+    """An app in which something has happened, a client in its process, and its description."""
+
+    schema: Any
+    client: Any
+    incidents: tuple[str, ...]
+    receipts: tuple[str, ...]
+    cursors: tuple[str, ...]
+    seen: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def count(self, label: str, response: Any) -> None:
+        """Remember what came back. To HEAD a problem is not named, so it counts as every one of its status."""
+        said = {str(response.status_code)}
+        if response.headers.get("content-type", [""])[0] == MEDIA_TYPE:
+            if response.content:
+                said = {response.json()["type"].removeprefix(TYPE_BASE)}
+            else:
+                said = {name for name, status in documented(label).items() if status in said}
+        self.seen[label].update(said)
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """A request of an admin, to prepare another."""
+        headers = {"Authorization": f"Bearer {KEYS['admin']}", **more.pop("headers", {})}
+        response = self.client.request(method, f"http://localhost{path}", headers=headers, **more)
+        assert response.status_code < 500, response.text
+        return response
+
+
+@contextmanager
+def target(dsn: str) -> Iterator[Target]:
+    """On a real database, because that is what refuses what a fake would take."""
+    migrate(dsn, "streams.store", STORE_SCHEMA)
+    migrate(dsn, "projections", READ_SCHEMA)
+    intake = FoldingIntake()
+    with capture_logs(), pytest.MonkeyPatch.context() as patch, GatewayWorld(intake) as front:
+        reached = Queries.reached
+        patch.setattr(Queries, "reached", lambda queries, position, _: reached(queries, position, 0.0))
+        patch.setattr(elastic, "WAIT", 0.2)
+        front.parts = replace(front.parts, ids=lambda: str(uuid4()), database_clock=lambda: world.now())
+        world = ReadWorld(dsn, front, max_body_bytes=BODY_LIMIT)
+        try:
+            incidents, cursors = lived_through(world)
+            intake.world = world
+            with asgi.get_client(front.app, max_stream_events=1) as client:
+                schema = schemathesis.openapi.from_asgi("/openapi.json", front.app)
+                made = Target(schema, client, incidents, (), cursors)
+                policy = OBJECTS["escalation_policies"]
+                made.ask("PUT", "/api/v1/config/escalation_policies/platform-default", json=policy)
+                yield replace(made, receipts=tuple(posted(made)))
+        finally:
+            world.let_go()
+
+
+def lived_through(world: ReadWorld) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Let something happen; the names of incidents, and cursors of lists."""
+    for name in ("Down", "Up", "Sideways"):
+        world.fire(name, service="payments")
+    world.advance(minutes=6)
+    world.resolve("INC-2")
+    world.project()
+    lists = ("/api/v1/incidents", "/api/v1/alerts", "/api/v1/due")
+    cursors = tuple(world.ask(path, limit=1)["next_cursor"] for path in lists)
+    return ("INC-1", "INC-2", "3", world.ask("/api/v1/incidents/INC-1")["id"]), cursors
+
+
+def posted(made: Target) -> Iterator[str]:
+    """Receipts: of one that was folded and of one that was not."""
+    for name in ("Posted", "PostedAgain"):
+        more = {"json": {"title": name}, "headers": {"Authorization": f"Bearer {TOKENS['generic']}"}}
+        yield made.ask("POST", "/api/v1/webhooks/generic/generic", **more).json()["receipt"]

@@ -1,0 +1,224 @@
+"""A Postgres that is frozen: its kernel takes everything, it answers nothing, and nobody waits for it for ever."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+
+import psutil
+import psycopg
+import pytest
+
+from compose.embedded.postgres import EmbeddedPostgres, RunningPostgres
+from domain import ids, incidents
+from domain.book import Book, Due
+from domain.decision import Actor, Cause
+from domain.severity import Severity
+from projections import runner
+from projections.database import READ_SCHEMA
+from projections.lag import Lags
+from streams.store import leadership, limits
+from streams.store.base import Save, Store, Unavailable
+from streams.store.migrate import migrate
+from streams.store.outages import Outages
+from streams.store.postgres import SCHEMA, PostgresStore
+from streams.store.progress import Progress
+
+AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+CAUSE = Cause(Actor("user", "ada"), "api", "command/1", "c-1", "c-1")
+INCIDENT = ids.incident_stream("default", "group-x", 1)
+STATEMENT_TIMEOUT = 1.0
+LIMIT = STATEMENT_TIMEOUT + limits.MARGIN
+SLACK = 1.5
+"""Seconds that a busy machine may be late."""
+
+
+class Server:
+    """A Postgres of this module's own that can be frozen."""
+
+    def __init__(self, running: RunningPostgres) -> None:
+        self._process = psutil.Process(running.process.pid)
+        self.dsn = running.dsn
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in (self._process, *self._process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # its client has just left
+                process.send_signal(number)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("frozen"))
+    running = embedded.start()
+    try:
+        running.wait_ready()
+        migrate(running.dsn, "streams.store", SCHEMA)
+        migrate(running.dsn, "projections", READ_SCHEMA)
+        yield Server(running)
+    finally:
+        assert running.stop()
+        embedded.remove()
+
+
+@pytest.fixture
+def server(postgres: Server) -> Iterator[Server]:
+    """Running again afterwards, whatever happened."""
+    yield postgres
+    postgres.thaw()
+
+
+@pytest.fixture
+def store(server: Server) -> Iterator[PostgresStore]:
+    opened = PostgresStore(server.dsn, statement_timeout=STATEMENT_TIMEOUT)
+    yield opened
+    opened.close()
+
+
+def unavailable_within(seconds: float, call: Callable[[], object]) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        call()
+    assert time.monotonic() - began < seconds + SLACK
+
+
+def all_unavailable_within(seconds: float, *calls: Callable[[], object]) -> None:
+    """All at once, each on a thread of its own."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        list(threads.map(partial(unavailable_within, seconds), calls))
+
+
+def opening(store: Store, incident: str) -> Save:
+    """An incident and a deadline, which are saved together or not at all."""
+    book = Book("default", store.config(), store.load([incident]))
+    book.begin(CAUSE, AT)
+    book.write(incident, incidents.Opened(1, "Down", Severity.HIGH, "payments", "platform", "default", AT, AT))
+    book.put_due(Due("escalate", incident, AT))
+    return Save(book)
+
+
+def test_every_call_ends_and_the_next_one_works_when_it_runs_again(server: Server) -> None:
+    store = PostgresStore(server.dsn)
+    save = opening(store, INCIDENT)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: store.load(["incident-unknown"]),
+        lambda: store.save(save),
+        lambda: store.claim_due(AT, 60, 10, "escalate"),
+        store.config,
+        lambda: store.exclusive().__enter__(),
+    )
+    with server.frozen():
+        all_unavailable_within(limits.CONNECT_TIMEOUT, *calls)
+    assert store.save(save) == 1
+    assert store.load([INCIDENT])[INCIDENT].version == 1
+    store.close()
+
+
+def test_a_statement_that_has_begun_is_given_up_too(server: Server) -> None:
+    connection = limits.connect(server.dsn, STATEMENT_TIMEOUT)
+    with server.frozen():
+        began = time.monotonic()
+        with pytest.raises(limits.NoAnswer):
+            connection.execute("select 1")
+        assert LIMIT <= time.monotonic() - began < LIMIT + SLACK
+    assert connection.closed
+
+
+def test_the_limit_is_postgres_own_while_it_keeps_it(server: Server, store: PostgresStore) -> None:
+    with limits.connect(server.dsn, STATEMENT_TIMEOUT) as connection:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            connection.execute("select pg_sleep(5)")
+        assert connection.execute("select 1").fetchone() == (1,)
+    with store._recorder.transaction() as cursor:
+        row = cursor.execute("show idle_in_transaction_session_timeout").fetchone()
+    assert row == {"idle_in_transaction_session_timeout": "1s"}
+
+
+@pytest.mark.parametrize("last", ["before the commit", "at the commit"])
+def test_a_save_that_was_cut_is_there_as_a_whole_or_not_at_all(
+    server: Server, store: PostgresStore, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    incident = ids.incident_stream("default", f"group-{last}", 1)
+    save = opening(store, incident)
+    transaction = store._recorder.transaction
+
+    @contextmanager
+    def freezing() -> Iterator[psycopg.Cursor[psycopg.rows.DictRow]]:
+        with transaction() as cursor:
+            yield cursor
+            server.freeze()
+            if last == "before the commit":
+                cursor.execute("select 1")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._recorder, "transaction", freezing)
+        unavailable_within(LIMIT, lambda: store.save(save))
+    server.thaw()
+    with store.exclusive():  # what was cut has come to its end
+        events = store.load([incident])[incident].version
+    deadlines = [due.key for due in store.claim_due(AT, 60, 10, "escalate") if due.key == incident]
+    assert events == len(deadlines)
+    assert events == 0 or last == "at the commit"
+
+
+def test_a_seat_is_lost_and_taken_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "TIMEOUT", STATEMENT_TIMEOUT)
+    seat = leadership.Leadership(server.dsn, leadership.Seat.RELAY)
+    assert seat.hold()
+    with server.frozen():
+        unavailable_within(LIMIT, seat.hold)
+    assert seat.hold()
+    seat.release()
+
+
+def test_those_who_have_a_connection_of_their_own_give_up_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STATEMENT_TIMEOUT", STATEMENT_TIMEOUT)
+    progress, outages = Progress(server.dsn, "relay"), Outages(server.dsn)
+    lags, projector = Lags(server.dsn, "default", "alerts"), runner.Session.open(server.dsn, READ_SCHEMA)
+    assert projector
+    progress.tell(1)
+    assert lags.look(AT).reached["relay"] == 1
+    with server.frozen():
+        progress._next = 0.0
+        all_unavailable_within(
+            5 + limits.MARGIN,
+            lambda: progress.tell(2),
+            lambda: outages.begin(["relay"], AT),
+            lambda: lags.look(AT),
+            projector.position,
+        )
+    progress.tell(2)
+    assert lags.look(AT).reached["relay"] == 2
+    assert outages.begin(["relay"], AT) == {"relay"}
+    progress.close()
+    lags.close()
+
+
+def test_waiting_for_news_ends_on_time(server: Server, store: PostgresStore) -> None:
+    assert store.wait(0.01) is False
+    with server.frozen():
+        began = time.monotonic()
+        assert store.wait(0.2) is False
+        assert time.monotonic() - began < 0.2 + SLACK
+    with server.frozen():
+        store._listener = None
+        began = time.monotonic()
+        assert store.wait(0.2) is False
+        assert time.monotonic() - began < limits.CONNECT_TIMEOUT + 0.2 + SLACK
+    assert store.wait(0.01) is False
