@@ -21,6 +21,7 @@ from rich.table import Table
 
 from compose.datadir import read_running
 from compose.processes import StartError
+from compose.progress import console
 from projections.audit import Account, NoIncident, NotPaged, account
 from projections.findings import Verdict
 from projections.references import incident_key
@@ -32,9 +33,6 @@ from streams import seal_file
 from streams.seal_key import BadKey, key_path, public_key
 from streams.store.base import StoreError
 from streams.store.ledger import PostgresLedger
-
-WIDE = 200
-"""Columns of a table that no terminal shows."""
 
 data_dir_option = click.option(
     "--data-dir",
@@ -121,14 +119,14 @@ def show(incident: str, as_json: bool, data_dir: Path) -> None:
     if as_json:
         click.echo(orjson.dumps(asdict(given), option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
         return
-    print_account(_console(), given)
+    print_account(console(), given)
 
 
-def print_account(console: Console, given: Account) -> None:
+def print_account(screen: Console, given: Account) -> None:
     """An account, for eyes."""
-    console.print(f"[bold]{given.name}[/]  {escape(given.title)}  {given.status}, {given.severity}")
-    console.print(escape(given.opened))
-    console.print("\n[bold]Paged[/]" if given.paged else "\nNobody was paged.")
+    screen.print(f"[bold]{given.name}[/]  {escape(given.title)}  {given.status}, {given.severity}")
+    screen.print(escape(given.opened))
+    screen.print("\n[bold]Paged[/]" if given.paged else "\nNobody was paged.")
     if given.paged:
         table = Table("who", "by", "asked (UTC)", "sent (UTC)", "because of", "event", box=None, pad_edge=False)
         for page in given.paged:
@@ -137,12 +135,12 @@ def print_account(console: Console, given: Account) -> None:
             sent = f"{page.sent_at:%Y-%m-%d %H:%M:%S}{repeat}"
             asked = f"{page.asked_at:%H:%M:%S}"
             table.add_row(escape(page.user), page.method, asked, sent, escape(str(page.rule)), str(page.position))
-        console.print(table)
+        screen.print(table)
     if given.not_paged:
-        console.print("\n[bold]Not paged[/]")
+        screen.print("\n[bold]Not paged[/]")
         for one in given.not_paged:
-            console.print(f"  {escape(_not_paged(one))}")
-    console.print("\n[bold]Every decision[/]")
+            screen.print(f"  {escape(_not_paged(one))}")
+    screen.print("\n[bold]Every decision[/]")
     table = Table("event", "when (UTC)", "", "who", "decided on", "config", box=None, pad_edge=False)
     for done in given.decisions:
         when = f"{done.at:%Y-%m-%d %H:%M:%S}"
@@ -150,7 +148,7 @@ def print_account(console: Console, given: Account) -> None:
         table.add_row(
             str(done.position), when, escape(done.text), escape(actor), escape(done.pointer), str(done.config_revision)
         )
-    console.print(table)
+    screen.print(table)
 
 
 def _not_paged(one: NotPaged) -> str:
@@ -265,10 +263,6 @@ def key(data_dir: Path) -> None:
     except BadKey as error:
         raise click.ClickException(str(error)) from None
     click.echo(pem.decode(), nl=False)
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 COMMANDS = (audit,)

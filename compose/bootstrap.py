@@ -2,7 +2,8 @@
 """Make `.venv` from the hashed requirements: `python3 compose/bootstrap.py [--dev]`. Standard library only.
 
 Run by the Makefile with whatever `python3` is there; so an old one must understand it, and then looks for a newer one.
-Done before: returns at once. Killed half-way: the next run starts over. Run twice at once: the second waits.
+Done before: returns at once. Killed half-way: the next run starts over, once what this one started has ended. Run twice
+at once: the second waits.
 """
 
 import fcntl
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 OLDEST = (3, 11)
 NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
@@ -30,10 +31,20 @@ def main() -> None:
     if sys.version_info < OLDEST:
         run_newer_python()
     with (ROOT / "pyproject.toml").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for(lock)
         if not is_installed(requirements):  # another run may have done it while we waited
             make_environment()
             install(requirements)
+
+
+def wait_for(lock: TextIO) -> None:
+    """Take the lock; what we start shares it, because pip may outlive a kill -9 of ours and still write to `.venv`."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("Waiting for another make that installs here")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    os.set_inheritable(lock.fileno(), True)
 
 
 def is_installed(requirements: str) -> bool:
@@ -71,7 +82,7 @@ def make_environment() -> None:
         stop(f"This Python cannot make environments: install its venv (Debian: apt install python{version}-venv).")
     say(f"Making .venv with Python {version}")
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, close_fds=False)
     if done.returncode != 0:
         sys.stderr.write(done.stdout.decode(errors="replace"))
         stop(f"{VENV} could not be made (see above): remove it, check that the disk is not full, run make again.")
@@ -105,6 +116,7 @@ def run_pip(requirements: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
+        close_fds=False,
         env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")},
     )
     output = show_progress(pip, total)
@@ -171,5 +183,7 @@ def stop(sentence: str) -> NoReturn:
 if __name__ == "__main__":
     try:
         main()
+    except OSError as failure:
+        stop(f"{failure.strerror} ({failure.filename or ROOT}): make room, or clone to a place that you may write to.")
     except KeyboardInterrupt:
         sys.exit("Stopped; run make again to go on.")

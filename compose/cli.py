@@ -23,7 +23,7 @@ def main() -> None:
     """Tocsin: alerts become incidents, people are paged, and every decision can be proved."""
 
 
-PEOPLE = (people.list_incidents, people.show, *acting.COMMANDS, *configuring.COMMANDS, people.status)
+PEOPLE = (people.list_incidents, people.show, people.mail, *acting.COMMANDS, *configuring.COMMANDS, people.status)
 AUDITORS = (*auditing.COMMANDS, *erasing.COMMANDS, *rebuilding.COMMANDS)
 for command in (*PEOPLE, *AUDITORS):
     main.add_command(command)

@@ -4,12 +4,14 @@ Our own lines are rendered and written at once; those of libraries, which log wi
 processors and the same renderer. Values whose names say that they are secret never do.
 """
 
+import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -32,7 +34,7 @@ def configure_logs(settings: Settings, role: str) -> None:
         structlog.processors.format_exc_info,
         hide_secrets,
     ]
-    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else _console()
+    renderer = structlog.processors.JSONRenderer(_json) if settings.log_format == "json" else _console()
     structlog.configure(
         processors=[*shared, renderer],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -50,6 +52,16 @@ def configure_logs(settings: Settings, role: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in VERY_NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """What `json.dumps` makes of an event, ten times as fast; what orjson refuses (large numbers, half characters)
+    goes the slow way. `default` is for all that is not JSON: no object's fields are written because it has some.
+    """
+    try:
+        return orjson.dumps(event, default, orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except TypeError:
+        return json.dumps(event, default=default)
 
 
 def _named(role: str) -> Processor:

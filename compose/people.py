@@ -1,4 +1,4 @@
-"""The commands by which people see how things are: list, show, status. Tables for eyes, --json for programs."""
+"""The commands by which people see how things are: list, show, mail, status. Tables for eyes, --json for programs."""
 
 import json
 import sys
@@ -16,8 +16,10 @@ from compose.client import Client, Refusal, find_access
 from compose.datadir import read_running
 from compose.health import health
 from compose.processes import StartError
+from compose.progress import console
 from projections.sentences import plain
 from schemas.api import IncidentView, Timeline
+from streams.channels.maildir import Mailbox, format_mail
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 STATUS_COLOURS = {"triggered": "bold red", "acknowledged": "yellow", "in_progress": "yellow", "resolved": "green"}
@@ -107,7 +109,7 @@ def list_incidents(
             str(incident.alerts_firing),
             ago(incident.opened_at),
         )
-    _console().print(table)
+    console().print(table)
 
 
 @click.command("show")
@@ -121,14 +123,14 @@ def show(incident: str, as_json: bool, url: str | None, key: str | None, data_di
     if as_json:
         click.echo(timeline.model_dump_json(indent=2))
         return
-    print_timeline(_console(), timeline)
+    print_timeline(console(), timeline)
 
 
-def print_timeline(console: Console, timeline: Timeline) -> None:
+def print_timeline(screen: Console, timeline: Timeline) -> None:
     """An incident and its timeline, for eyes."""
     incident = timeline.incident
-    console.print(f"[bold]{incident.name}[/]  {escape(incident.title)}  {_status(incident)}")
-    console.print(
+    screen.print(f"[bold]{incident.name}[/]  {escape(incident.title)}  {_status(incident)}")
+    screen.print(
         f"[{COLOURS[incident.severity]}]{incident.severity}[/] · service {escape(incident.service or '—')} · team "
         f"{escape(incident.team)} · escalation policy {escape(incident.policy)} · opened {ago(incident.opened_at)} · "
         f"{incident.alerts_firing} of {incident.alerts_total} alerts firing"
@@ -137,7 +139,27 @@ def print_timeline(console: Console, timeline: Timeline) -> None:
     for entry in timeline.entries:
         said = f"{entry.text}: {plain(entry.words, LONGEST_WORDS)}" if entry.words else entry.text
         table.add_row(f"{entry.at:%H:%M:%S}", escape(said), f"[dim]{escape(entry.actor)}[/]")
-    console.print(table)
+    screen.print(table)
+
+
+@click.command("mail")
+@click.option("--last", default=1, show_default=True, type=click.IntRange(1), help="So many, the newest last.")
+@click.option(
+    "--data-dir",
+    envvar="TOCSIN_DATA_DIR",
+    default=".tocsin",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Of what runs, or ran, on this machine.",
+)
+def mail(last: int, data_dir: Path) -> None:
+    """Print mail that the local mailbox took because no mail server is set."""
+    found = Mailbox(data_dir / "mailbox").messages()[-last:]
+    if not found:
+        raise click.ClickException(
+            f"There is no mail in {data_dir / 'mailbox'}: nobody was mailed, or a real server is set."
+        )
+    click.echo("\n\n".join(map(format_mail, found)))
 
 
 @click.command("status")
@@ -165,7 +187,7 @@ def status(as_json: bool, url: str | None, key: str | None, data_dir: Path) -> N
         for role in report:
             words = "; ".join(f"{d.name}: {d.detail}" if d.detail else d.name for d in role.dependencies)
             table.add_row(role.role, _well(role.ok), escape(words))
-        _console().print(table)
+        console().print(table)
     sys.exit(0 if all(role.ok for role in report) else 1)
 
 
@@ -180,7 +202,7 @@ def _remote_status(as_json: bool, url: str, key: str | None, data_dir: Path) -> 
         for role in told.roles:
             words = ". ".join(filter(None, (role.detail, role.remedy)))
             table.add_row(role.role, _well(role.ok), ago(role.since) if role.since else "", escape(words))
-        _console().print(table)
+        console().print(table)
     sys.exit(0 if told.ok else 1)
 
 
@@ -204,7 +226,3 @@ def _status(incident: IncidentView) -> str:
         else ""
     )
     return f"[{STATUS_COLOURS[incident.status]}]{incident.status}[/]{by}"
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())

@@ -231,6 +231,7 @@ def run_tool(
             user=user.uid if user else None,
             group=user.gid if user else None,
             extra_groups=[] if user else None,
+            preexec_fn=_die_with_launcher(),
             check=False,
         )
     except subprocess.TimeoutExpired as error:

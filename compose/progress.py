@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+
+WIDE = 200
+"""Columns of a table that no terminal shows."""
+
+
+def console() -> Console:
+    """For what a command answers: as wide as the terminal; in a pipe or a file a row of a table stays one line."""
+    terminal = sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=not terminal, width=None if terminal else WIDE)
 
 
 class Progress:

@@ -21,6 +21,7 @@ from compose.garbage import settle
 from compose.logs import configure_logs
 from schemas.settings import Settings
 from schemas.topics import alerts_topic
+from streams import failpoints
 from streams.channels.base import Channel, Secret
 from streams.channels.registry import open_channels
 from streams.channels.smtp import SmtpSettings
@@ -58,6 +59,7 @@ def run(role: str, work: Work, settings: Settings) -> None:
 async def _until_signal(role: str, work: Work, settings: Settings) -> None:
     from compose.exposing import exposed
 
+    failpoints.arm(settings.failpoints, role)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -118,7 +118,7 @@ class Book:
     _base: dict[str, int] = field(default_factory=dict)
     _decision: Decision | None = None
     _reads: dict[str, int] = field(default_factory=dict)
-    _mark: int = 0
+    _written: list[tuple[str, int, Event]] = field(default_factory=list)
 
     def begin(self, cause: Cause, at: datetime, involved: Iterable[str] = ()) -> datetime:
         """Start a decision at `at`, or at the last time of an `involved` stream if that is later; returns that time.
@@ -137,11 +137,12 @@ class Book:
         if self._decision is None:
             self._reads.clear()
             return
-        written = {entry.stream for entry in self.entries[self._mark :]}
+        written = {stream for stream, _, _ in self._written}
         reads = tuple(sorted((s, v) for s, v in self._reads.items() if s not in written))
-        decision = replace(self._decision, reads=reads)
-        self.entries[self._mark :] = [replace(entry, decision=decision) for entry in self.entries[self._mark :]]
-        self._decision, self._mark = None, len(self.entries)
+        decision = replace(self._decision, reads=reads) if reads else self._decision
+        self.entries += [Entry(*event, decision) for event in self._written]
+        self._decision = None
+        self._written.clear()
         self._reads.clear()
 
     def read(self, stream: str, expected: type[S]) -> S:
@@ -163,7 +164,7 @@ class Book:
             now = self._decision.decided_at
             state = evolve(stream, loaded.state, event)
             self.streams[stream] = Loaded(state, loaded.version + 1, loaded.tip, now)
-            self.entries.append(Entry(stream, loaded.version + 1, event, self._decision))
+            self._written.append((stream, loaded.version + 1, event))
 
     @property
     def correlation_id(self) -> str:
@@ -175,10 +176,13 @@ class Book:
         return next(self.numbers)
 
     def put_alert(self, row: AlertRow) -> None:
-        """Remember an alert, with its `rev` raised by one; the save refuses unless the row is as it was loaded."""
+        """Remember an alert, with a `rev` one above what it was; the save refuses unless the row is as it was loaded."""
         before = self.alerts.get(row.id)
-        self.alert_revs.setdefault(row.id, before.rev if before else 0)
-        self.alerts[row.id] = self.changed_alerts[row.id] = replace(row, rev=(before.rev if before else 0) + 1)
+        rev = before.rev if before else 0
+        if row.rev != rev + 1:
+            raise ValueError(f"alert {row.id} is at revision {rev}, not {row.rev - 1}")
+        self.alert_revs.setdefault(row.id, rev)
+        self.alerts[row.id] = self.changed_alerts[row.id] = row
 
     def put_due(self, due: Due) -> None:
         """Set a deadline (`due.rev` is the one it replaces, 0 for a new one)."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from domain.routing import Route, labels_read
+from domain.routing import Route, Routing, labels_read, route
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,10 @@ def hashes(item: ConfigObject) -> tuple[str, ...]:
             return ()
 
 
+ROUTED = 20_000
+"""Ways through the routing tree that a configuration remembers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All configuration at one revision. `labels_read`: see `routing.labels_read`."""
@@ -186,6 +190,7 @@ class Config:
     api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
     root: Route | None = None
     labels_read: frozenset[str] = frozenset()
+    _routed: dict[tuple[str | None, ...], Routing] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, revision: int, objects: Mapping[tuple[str, str], ConfigObject]) -> "Config":
@@ -203,6 +208,21 @@ class Config:
             root=tree.root if isinstance(tree, RouteTree) else None,
             labels_read=labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset(),
         )
+
+    def route(self, labels: Mapping[str, str]) -> Routing:
+        """Where an alert with these labels goes; remembered by the labels that count.
+
+        Raises ValueError when no usable routing tree is configured.
+        """
+        if self.root is None:
+            raise ValueError("no routing tree is configured")
+        read = tuple([labels.get(name) for name in self.labels_read])
+        found = self._routed.get(read)
+        if found is None:
+            if len(self._routed) >= ROUTED:
+                self._routed.clear()
+            found = self._routed[read] = route(self.root, labels, self.services)
+        return found
 
     def people(self, target: Target) -> tuple[str, ...]:
         """The ids of the users that `target` reaches now, in a stable order; unknown names reach nobody."""

@@ -72,5 +72,5 @@ def _expire(book: Book, row: AlertRow, heard_until: datetime) -> None:
         prior=PriorAlert.of(row),
     )
     book.write(group, expired)
-    book.put_alert(replace(row, status=AlertStatus.RESOLVED))
+    book.put_alert(replace(row, rev=row.rev + 1, status=AlertStatus.RESOLVED))
     stepping.end_episode(book, group, row.episode, incident)

@@ -4,9 +4,8 @@ alert -> supersedes what we remember? -> group -> (episode) -> incident -> escal
 writes no event. Routing runs at fire and re-fire only: an alert stays in its group until it resolves.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain import expiry, groups, ids, incidents, routing, stepping
@@ -21,7 +20,8 @@ from domain.severity import Severity
 class Report:
     """One alert of a receipt, as it came off the `alerts` topic or the inbox.
 
-    `salt` and `raw_digest` are the receipt's: what its texts are digested with, and the digest of its redacted body.
+    `body` is the alert as bytes, which are kept when it leads to an event. `salt` and `raw_digest` are the receipt's: what
+    its texts are digested with, and the digest of its redacted body.
     `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait. A held
     page is brought forward when the partition it came from has caught up.
     """
@@ -29,6 +29,7 @@ class Report:
     alert: Alert
     index: int
     receipt: Receipt
+    body: bytes = b""
     salt: bytes = b""
     raw_digest: str = ""
     hold: datetime | None = None
@@ -36,9 +37,7 @@ class Report:
 
 def route_of(config: Config, alert: Alert) -> routing.Routing:
     """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
-    if config.root is None:
-        raise ValueError("no routing tree is configured")
-    return routing.route(config.root, alert.labels, config.services)
+    return config.route(alert.labels)
 
 
 def groups_involved(
@@ -176,29 +175,23 @@ def fold(book: Book, report: Report) -> None:
 def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> AlertRow:
     """The alert's row after this report, still where it was."""
     alert, receipt = report.alert, report.receipt
-    new = row or AlertRow(
-        id=alert_id_of(book.org, report),
+    return AlertRow(
+        id=row.id if row else alert_id_of(book.org, report),
         integration=receipt.integration,
         fingerprint=alert.fingerprint,
         status=alert.status,
         severity=alert.severity,
-        rev=0,
+        rev=row.rev + 1 if row else 1,
         source_time=source_time,
         received_at=receipt.received_at,
         receipt=receipt.id,
-        first_seen=receipt.received_at,
-        last_seen=receipt.received_at,
-        count=0,
-    )
-    return replace(
-        new,
-        status=alert.status,
-        severity=alert.severity,
-        source_time=source_time,
-        received_at=receipt.received_at,
-        receipt=receipt.id,
-        last_seen=max(new.last_seen, receipt.received_at),
-        count=new.count + 1,
+        first_seen=row.first_seen if row else receipt.received_at,
+        last_seen=max(row.last_seen, receipt.received_at) if row else receipt.received_at,
+        count=row.count + 1 if row else 1,
+        group=row.group if row else None,
+        episode=row.episode if row else 0,
+        incident=row.incident if row else None,
+        payload=row.payload if row else None,
     )
 
 
@@ -240,16 +233,9 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     book.end()
 
 
-_MEMBERS = tuple(member.name for member in fields(Alert))
-_JSON = json.JSONEncoder(
-    default=lambda value: dict(value) if isinstance(value, Mapping) else str(value), sort_keys=True, ensure_ascii=False
-)
-
-
 def _keep_payload(book: Book, report: Report) -> PayloadRef:
     ref = f"alert/{report.receipt.id}/{report.index}"
-    members = {name: getattr(report.alert, name) for name in _MEMBERS}
-    return book.put_payload(ref, report.salt, _JSON.encode(members).encode())
+    return book.put_payload(ref, report.salt, report.body)
 
 
 def _episode(routed: routing.Routing, episode: int, incident: str) -> groups.EpisodeOpened:

@@ -160,4 +160,4 @@ def _moved(group: Group, alert: str, episode: int | None) -> Group:
     if episode is not None:
         firing[alert] = episode
         counts[episode] = counts.get(episode, 0) + 1
-    return replace(group, firing=firing, counts=counts)
+    return Group(group.episode, group.incident, firing, counts)

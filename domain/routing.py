@@ -14,6 +14,7 @@ from functools import cache
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class MatchOperator(StrEnum):
@@ -56,7 +57,7 @@ class Matcher:
                 return compiled(self.value).fullmatch(actual) is None
 
     def __str__(self) -> str:
-        return f"{self.label}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
+        return f"{self.label}{self.operator}{quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +150,12 @@ def path_name(path: tuple[Route, ...]) -> str:
 
 def group_key(path: str, group_by: tuple[str, ...], labels: Mapping[str, str]) -> str:
     """`<route path>:{<group labels>}`, as Alertmanager writes it."""
-    pairs = (f"{name}={json.dumps(labels[name], ensure_ascii=False)}" for name in sorted(group_by) if name in labels)
+    pairs = (f"{name}={quoted(labels[name])}" for name in sorted(group_by) if name in labels)
     return f"{path}:{{{', '.join(pairs)}}}"
 
 
 def labels_read(root: Route) -> frozenset[str]:
-    """Every label a decision may read: what matchers, group_by and the title look at."""
+    """Every label a decision may read: what matchers, group_by, the service and the title look at."""
     names = {*TITLE_LABELS, *(matcher.label for matcher in root.matchers), *(root.group_by or ())}
     return frozenset(names).union(*(labels_read(child) for child in root.routes))
 

@@ -19,6 +19,7 @@ from schemas.received import AlertReceived, encode, split
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments, topics
 from streams.brokers import CLOSE_TIMEOUT, close_producer
+from streams.failpoints import effect
 
 log = structlog.get_logger()
 
@@ -104,9 +105,10 @@ class KafkaIntake:
         try:
             async with asyncio.timeout(limit):
                 producer = await self._working()
-                sent = [await self._send(producer, key, value) for key, value in records]
-                for one in sent:
-                    await _settled(one)
+                with effect("accept"):
+                    sent = [await self._send(producer, key, value) for key, value in records]
+                    for one in sent:
+                        await _settled(one)
         except TimeoutError:
             raise IntakeUnavailable(f"Kafka did not acknowledge within {limit:g} s") from None
         _confirm(sent)

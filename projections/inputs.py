@@ -76,10 +76,10 @@ class Inputs:
             raise Tampered("digest", f"payload {ref.ref} is not the one that was decided on")
         return kept.salt, kept.body
 
-    def alert(self, ref: PayloadRef) -> tuple[bytes, Alert]:
-        """Salt and alert of a payload. Raises as `payload`."""
+    def alert(self, ref: PayloadRef) -> tuple[bytes, bytes, Alert]:
+        """Salt, body and alert of a payload. Raises as `payload`."""
         salt, body = self.payload(ref)
-        return salt, read_alert(body)
+        return salt, body, read_alert(body)
 
     # -- configuration ---------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from psycopg import sql
 from projections.compare_schemas import Cell, compare_schemas
 from projections.database import READ_SCHEMA, asking
 from projections.runner import BATCH, Session
+from streams.failpoints import effect, reach
 from streams.store.base import Store, StoreError, Unavailable, WrongStore
 from streams.store.migrate import migrate
 
@@ -187,9 +188,10 @@ class _Rebuild:
             self._follow(self._target())
             self._execute("alter schema {} rename to {}", sql.Identifier(self.live), sql.Identifier(self.replaced))
             self._execute("alter schema {} rename to {}", sql.Identifier(self.shadow), sql.Identifier(self.live))
+            reach("swap:commit")
 
     def _drop(self, *schemas: str) -> None:
-        with asking(), self.session.connection.transaction():
+        with asking(), effect("drop_schema"), self.session.connection.transaction():
             self._execute("set local lock_timeout = {}", sql.Literal(f"{LOCK_TIMEOUT}s"))
             for schema in schemas:
                 self._execute("drop schema if exists {} cascade", sql.Identifier(schema))

@@ -164,15 +164,15 @@ class Rederiver:
         book = self._book(run)
         recorded, reported, field = _report_in(run)
         try:
-            salt, alert = self.inputs.alert(reported.payload)
+            salt, body, alert = self.inputs.alert(reported.payload)
         except Tampered as wrong:
             raise Tampered(f"{field}payload.{wrong.field}", wrong.problem, recorded.event) from None
-        report = self._report(run, reported, salt, alert)
+        report = self._report(run, reported, alert, body, salt)
         self._place(book, report, reported, recorded, field)
         fold.fold(book, report)
         return book.entries
 
-    def _report(self, run: Run, reported: Reported, salt: bytes, alert: Alert) -> fold.Report:
+    def _report(self, run: Run, reported: Reported, alert: Alert, body: bytes, salt: bytes) -> fold.Report:
         cause, decided_at = run[0].decision.cause, run[0].decision.decided_at
         receipt, _, index = cause.causation_id.rpartition("#")
         started = _first(run, escalations.Started)
@@ -181,6 +181,7 @@ class Rederiver:
             alert,
             int(index),
             Receipt(receipt, cause.actor.id, reported.received_at, cause.pointer),
+            body,
             salt,
             reported.raw_digest,
             held if cause.catch_up else None,

@@ -21,6 +21,7 @@ from prometheus_client import Gauge
 
 from projections.database import READ_SCHEMA, asking, conninfo
 from projections.tables import Connection, ProjectionFailed, apply
+from streams.failpoints import effect, reach
 from streams.store.base import Recorded, Store, Unavailable, WrongStore
 from streams.store.limits import MARGIN, Limited
 
@@ -64,7 +65,8 @@ class Session:
             )
             try:
                 query = "select pg_try_advisory_lock(%s, hashtext(%s))"
-                row = connection.execute(query, (LOCK, schema)).fetchone()
+                with effect("lead_projection"):
+                    row = connection.execute(query, (LOCK, schema)).fetchone()
             except BaseException:
                 connection.close()
                 raise
@@ -83,12 +85,13 @@ class Session:
 
     def apply(self, position: int, events: Sequence[Recorded]) -> None:
         """Write what `events` change, and the cursor from `position` to the last of them, in one transaction."""
-        with asking(), self.connection.transaction():
+        with asking(), effect("project"), self.connection.transaction():
             row = self.connection.execute("select position from cursor for update").fetchone()
             if row != (position,):
                 raise ProjectionFailed(f"the cursor moved from position {position} without the lock")
             apply(self.connection, events)
             self.connection.execute("update cursor set position = %s", (events[-1].position,))
+            reach("project:commit")
 
     def close(self) -> None:
         """Let go of the lock."""

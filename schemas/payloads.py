@@ -1,10 +1,16 @@
-"""Erasable text kept beside the events, read back: the normalised alert that an event points at."""
+"""Erasable text kept beside the events: the normalised alert that an event points at."""
 
+import orjson
 from pydantic import TypeAdapter
 
 from domain.alerts import Alert
 
 ALERT = TypeAdapter(Alert)
+
+
+def write_alert(alert: Alert) -> bytes:
+    """An alert as its payload's bytes: JSON with sorted keys."""
+    return orjson.dumps(alert, default=dict, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
 def read_alert(body: bytes) -> Alert:

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     clock_file: Path | None = Field(
         None, description="a file by which tests move the application's clock; unset in production"
     )
+    failpoints: Path | None = Field(
+        None, description="a file by which tests make roles fail (tests/faults); unset in production"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
         "info", description="the least severe level that is logged"
     )

@@ -23,6 +23,7 @@ from domain.folding import Report, Trouble
 from domain.groups import Group
 from domain.incidents import Opened
 from domain.intake import AlertsLost
+from schemas.payloads import write_alert
 from schemas.received import AlertReceived, encode
 from streams.clock import Clock
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
@@ -171,10 +172,11 @@ class Fold:
     def _reports(self, arrival: Arrival, catching_up: Collection[str]) -> Iterator[Report]:
         record, now = arrival.record, self.clock()
         receipt = Receipt(record.receipt, record.integration, record.received_at, arrival.pointer)
+        salt = bytes.fromhex(record.salt)
         old = now - record.received_at > self.catch_up_age or receipt.partition in catching_up
         for index, alert in enumerate(record.alerts):
             hold = now + self.catch_up_hold if old else None
-            yield Report(alert, index, receipt, bytes.fromhex(record.salt), record.raw_digest, hold)
+            yield Report(alert, index, receipt, write_alert(alert), salt, record.raw_digest, hold)
 
     def _unread(self, arrival: Unreadable) -> DeadLetter:
         receipt = f"unreadable/{arrival.pointer}"

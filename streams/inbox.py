@@ -20,6 +20,7 @@ from schemas.received import BadRecord, decode
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments
 from streams.brokers import close_producer, pause_for
+from streams.failpoints import effect
 from streams.fold import Arrival, Fold, Unreadable
 from streams.patience import patiently
 from streams.store.base import Conflict, InboxRow, Store
@@ -143,8 +144,9 @@ class Forwarder:
         """Write rows by a producer of their own: one that failed is no good any more. Returns what Kafka has."""
         try:
             async with _producer(self._settings) as producer, asyncio.timeout(TIMEOUT_MS / 1000):
-                sent = [await producer.send(self._topic, row.body, key=row.key) for row in rows]
-                results = await asyncio.gather(*sent, return_exceptions=True)
+                with effect("forward"):
+                    sent = [await producer.send(self._topic, row.body, key=row.key) for row in rows]
+                    results = await asyncio.gather(*sent, return_exceptions=True)
         except (KafkaError, TimeoutError, OSError) as error:
             log.warning("forwarding waits for kafka", because=type(error).__name__)
             return []

@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from domain.config import Config
 from schemas.status import RoleStatus
 from streams.channels.base import Channel, Notice, Rejected, Sent
+from streams.failpoints import effect
 
 log = structlog.get_logger()
 
@@ -103,7 +104,8 @@ async def send(person: Recipient, notice: Notice) -> bool:
     """Send to one person, in a few attempts; whether it was taken."""
     addressed = replace(notice, to=person.address, person_id=person.user)
     for attempt in range(1, ATTEMPTS + 1):
-        outcome = await person.channel.send(addressed)
+        with effect("send_notice"):
+            outcome = await person.channel.send(addressed)
         log.info("notice handed over", user=person.user, result=type(outcome).__name__.lower(), attempt=attempt)
         if isinstance(outcome, Sent):
             return True

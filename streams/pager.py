@@ -20,6 +20,7 @@ from domain.delivering import Attempt, Delivered, Postponed, Result, Undeliverab
 from domain.escalations import Escalation
 from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
+from streams.failpoints import effect
 from streams.messages import Delivery, deliveries
 from streams.patience import patiently
 from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
@@ -152,7 +153,8 @@ class Pager:
             return Outcomes(delivery, Undeliverable("no_contact_method"))
         if channel is None:
             return Outcomes(delivery, Undeliverable("channel_not_configured"))
-        outcome = await channel.send(delivery.message)
+        with effect("send_page"):
+            outcome = await channel.send(delivery.message)
         result, after = translated(outcome)
         if isinstance(outcome, Rejected) and outcome.broken:
             BROKEN.labels(delivery.method).inc()

@@ -20,6 +20,7 @@ from domain.ids import stream_kind
 from domain.pages import Page
 from schemas.settings import Settings
 from schemas.topics import PUBLIC, client_arguments, public_topic
+from streams.failpoints import reach
 from streams.patience import patiently
 from streams.publishing import Record, record, source_of
 from streams.store.base import RawEvent, Store, Unavailable
@@ -110,9 +111,12 @@ class Relay:
             return 0
         incidents = await patiently(partial(self._incidents, events))
         records = [self._record(event, incidents) for event in events]
+        reach("relay:begin")
         async with asyncio.timeout(TIMEOUT_MS / 1000), producer.transaction():
             for topic, sent in records:
                 await producer.send(topic, sent.value, key=sent.key, headers=sent.headers)
+            reach("relay:commit")
+        reach("relay:committed")
         self._position = events[-1].position
         POSITION.set(self._position)
         for topic, _ in records:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.seals import BadSeal, Seal, decode, encode
+from streams.failpoints import effect, reach
 from streams.store.base import Identity
 
 FOLDER = "seals"
@@ -54,7 +55,8 @@ class SealFile:
     def append(self, seals: list[Seal]) -> None:
         """Add seals; they are on the disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
+        with effect("seal_file"), self._path.open("ab") as file:
             file.write(b"".join(encode(seal) + b"\n" for seal in seals))
+            reach("seal_file:written")
             file.flush()
             os.fsync(file.fileno())

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from schemas.settings import Settings
+from streams.failpoints import effect
 
 NAME = "seal.key"
 
@@ -87,7 +88,7 @@ def _publish(key: Ed25519PublicKey, path: Path) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as fresh:
+    with effect("seal_key"), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as fresh:
         os.fchmod(fresh.fileno(), mode)
         fresh.write(content)
         fresh.flush()

@@ -22,6 +22,7 @@ from schemas.seals import Tree as MerkleTree
 from schemas.settings import Settings
 from schemas.topics import client_arguments, seals_topic
 from streams.clock import Clock
+from streams.failpoints import effect
 from streams.seal_file import SealFile, seal_file
 from streams.seal_key import signing_key
 from streams.store.base import Conflict, Identity, Unavailable
@@ -211,7 +212,8 @@ class Sealer:
                 UNPUBLISHED.set(len(more))
                 for seal in more:
                     sending = producer.send_and_wait(place.topic, encode(seal), key=seal.store.encode(), partition=0)
-                    await asyncio.wait_for(sending, TIMEOUT_MS / 1000)
+                    with effect("seal_topic"):
+                        await asyncio.wait_for(sending, TIMEOUT_MS / 1000)
                     published = seal.number
                 if not more:
                     await _pause(left, min(self.interval, 1.0))

@@ -22,6 +22,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from schemas.received import BadRecord, decode
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, ssl_context
+from streams.failpoints import effect
 from streams.fold import Arrival, Fold, Unreadable
 from streams.patience import patiently
 from streams.positions import Lost, Positions, Standing, TopicReplaced
@@ -202,7 +203,8 @@ class Worker:
         log.warning("reading again from the position", partition=partition, found=found, want=want)
         place = TP(self._topic, partition)
         if place in self.app.consumer.assignment():
-            await self.app.consumer.seek(place, want)
+            with effect("seek"):
+                await self.app.consumer.seek(place, want)
 
     async def _watch(self) -> None:
         """Read again from the position when there is more in a partition and nothing has moved for a while.
@@ -237,8 +239,9 @@ def tracked_transport(app: faust.App, topic: str, assign: Assign, fail: Fail) ->
             except TopicReplaced as error:
                 fail(error)
                 raise
-            for place in places:
-                await self.seek(place, wanted[place.partition])
+            with effect("seek_assigned"):
+                for place in places:
+                    await self.seek(place, wanted[place.partition])
 
     class Transport(driver.Transport):  # type: ignore[misc]
         pass

@@ -38,6 +38,9 @@ KEYS = {user: f"tk_{user}-key-of-the-stories" for user in ("ada", "grace", "edsg
 class Installation:
     """A `tocsin up` of its own, on given services, with a database and topics of its own."""
 
+    root = ROOT
+    """The tree that it runs; a test of a mistake has another."""
+
     def __init__(self, services: Services, dsn: str, prefix: str, folder: Path, **settings: str) -> None:
         self.folder, self.dsn, self.clock = folder, dsn, FileClock(folder / "clock")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -54,7 +57,7 @@ class Installation:
         self.log = (folder / "up.log").open("w")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "compose.cli", "up"],
-            cwd=ROOT,
+            cwd=self.root,
             env={**inherited, **{PREFIX + name: value for name, value in given.items()}},
             stdin=subprocess.DEVNULL,
             stdout=self.log,

@@ -55,14 +55,16 @@ class Claims(Connected):
     """The part of the Postgres store that pagers take their work from; see `streams.store.base.Store`."""
 
     def release_held(self, partitions: Collection[str], now: datetime) -> int:
-        rows = self._rows(
+        rows = self._changed(
+            "release_held",
             "update due set at = least(at, greatest(ready_at, %s)), held = null where held = any(%s) returning key",
             (now, list(partitions)),
         )
         return len(rows)
 
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
-        rows = self._rows(
+        rows = self._changed(
+            "claim_due",
             "with ripe as (select kind, key from due where kind = %(kind)s and at <= %(now)s"
             "   and (lease_until is null or lease_until < clock_timestamp()) order by at limit %(limit)s"
             "   for update skip locked)"
@@ -77,18 +79,20 @@ class Claims(Connected):
         pages, over = self._claim_pages(now, lease, limit, per_minute)
         if not over:
             return Taken(pages)
-        held = self._rows(HOLD, {"since": now - MESSAGES_WINDOW, "per_minute": per_minute, "window": MESSAGES_WINDOW})
+        limits = {"since": now - MESSAGES_WINDOW, "per_minute": per_minute}
+        held = self._changed("hold_pages", HOLD, {**limits, "window": MESSAGES_WINDOW})
         more, _ = self._claim_pages(now, lease, limit - len(pages), per_minute)
         return Taken([*pages, *more], len(held))
 
     def _claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> tuple[list[ClaimedPage], bool]:
         """What could be taken, and whether something could not, because its person has had enough messages."""
         arguments = {"now": now, "since": now - MESSAGES_WINDOW, "lease": lease, "limit": limit}
-        rows = self._rows(CLAIM, {**arguments, "per_minute": per_minute, "claim": str(uuid4())})
+        rows = self._changed("claim_pages", CLAIM, {**arguments, "per_minute": per_minute, "claim": str(uuid4())})
         return [_claimed(row) for row in rows if not row["over"]], any(row["over"] for row in rows)
 
     def expired_claims(self, limit: int) -> list[ClaimedPage]:
-        rows = self._rows(
+        rows = self._changed(
+            "expired_claims",
             "with lost as (select id from pages where status = 'claimed' and lease_until < clock_timestamp()"
             "   order by lease_until limit %s for update skip locked)"
             " update pages set claim = gen_random_uuid(), lease_until = clock_timestamp() + interval '60 s'"

@@ -8,6 +8,7 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError
 from psycopg.rows import DictRow
 
+from streams.failpoints import effect
 from streams.store.base import Conflict, Unavailable, Unstorable
 from streams.store.recorder import Datastore, Recorder
 
@@ -19,7 +20,7 @@ def answers() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict("a version that was to be written is taken") from error
-    except (OperationalError, InterfaceError, psycopg.OperationalError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, ConnectionError) as error:
         cause = error.__cause__ or error
         if isinstance(cause, psycopg.errors.UniqueViolation | psycopg.errors.SerializationFailure):
             raise Conflict("a row that was to be written is taken") from error
@@ -45,6 +46,13 @@ class Connected:
     def _rows(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[DictRow]:
         with answers(), self._recorder.transaction() as cursor:
             return cursor.execute(query, params, prepare=True).fetchall()
+
+    def _changed(
+        self, name: str, statement: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[DictRow]:
+        """What a statement that changes something returns, once it is committed; `name` is its failpoints'."""
+        with answers(), effect(name), self._recorder.transaction() as cursor:
+            return cursor.execute(statement, params, prepare=True).fetchall()
 
     def _integer(self, query: LiteralString) -> int:
         return int(next(iter(self._rows(query)[0].values())))

@@ -13,6 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from domain.book import Book
 from domain.decision import Actor, Cause
 from domain.erasing import PayloadErased, erasure_stream
+from streams.failpoints import effect
 from streams.store.base import Save
 from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
@@ -47,7 +48,7 @@ def expire(dsn: str, org: str, before: datetime, limit: int, request: str, now: 
     store = PostgresStore(dsn, 1, STATEMENT_TIMEOUT)
     recorder = Recorder(Datastore(dsn, SCHEMA, 1, STATEMENT_TIMEOUT, LOCK_TIMEOUT))
     try:
-        with answers(), recorder.transaction() as cursor:
+        with answers(), effect("blank_dead_letters"), recorder.transaction() as cursor:
             found = cursor.execute(OLD, {"before": before, "limit": limit}).fetchall()
             cursor.execute(DEAD, {"before": before})
         refs = [row["ref"] for row in found]

@@ -5,6 +5,7 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from streams.failpoints import effect
 from streams.store.connected import answers
 from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
@@ -33,7 +34,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         """It lives now. Raises Unavailable."""
-        with answers():
+        with answers(), effect("beat"):
             self._connected().execute(BEAT, (self._role,))
 
     def last(self) -> datetime | None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import LiteralString
 
+from streams.failpoints import effect
 from streams.store import writing
 from streams.store.base import Answered, DeadLetter, InboxRow
 from streams.store.connected import Connected, answers
@@ -22,7 +23,7 @@ class Inputs(Connected):
 
     def put_inbox(self, rows: Collection[InboxRow]) -> None:
         columns = tuple([getattr(row, name) for row in rows] for name in INBOX_COLUMNS)
-        with answers(), self._recorder.transaction() as cursor:
+        with answers(), effect("put_inbox"), self._recorder.transaction() as cursor:
             cursor.execute(
                 "insert into inbox (receipt, part, key, body, received_at) select * from unnest(%s::text[], %s::int[],"
                 " %s::bytea[], %s::bytea[], %s::timestamptz[]) on conflict do nothing",
@@ -32,13 +33,16 @@ class Inputs(Connected):
             cursor.execute(f"notify {writing.CHANNEL}")
 
     def claim_inbox(self, lease: float, limit: int) -> list[InboxRow]:
-        return self._claim_inbox("folded_at", "lease_until", lease, limit)
+        return self._claim_inbox("claim_inbox", "folded_at", "lease_until", lease, limit)
 
     def claim_unforwarded(self, lease: float, limit: int) -> list[InboxRow]:
-        return self._claim_inbox("forwarded_at", "forward_until", lease, limit)
+        return self._claim_inbox("claim_unforwarded", "forwarded_at", "forward_until", lease, limit)
 
-    def _claim_inbox(self, done: LiteralString, until: LiteralString, lease: float, limit: int) -> list[InboxRow]:
-        rows = self._rows(
+    def _claim_inbox(
+        self, name: str, done: LiteralString, until: LiteralString, lease: float, limit: int
+    ) -> list[InboxRow]:
+        rows = self._changed(
+            name,
             f"with ripe as (select receipt, part from inbox where {done} is null"
             f"   and ({until} is null or {until} < clock_timestamp()) order by received_at limit %(limit)s"
             "   for update skip locked)"
@@ -54,7 +58,7 @@ class Inputs(Connected):
         return bool(self._rows("select 1 from inbox where folded_at is null and received_at < %s limit 1", (before,)))
 
     def mark_forwarded(self, rows: Collection[InboxRow]) -> None:
-        with answers(), self._recorder.transaction() as cursor:
+        with answers(), effect("mark_forwarded"), self._recorder.transaction() as cursor:
             cursor.execute(
                 "update inbox i set forwarded_at = clock_timestamp(), forward_until = null"
                 " from unnest(%s::text[], %s::int[]) as r(receipt, part)"

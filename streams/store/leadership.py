@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from streams.failpoints import effect
 from streams.store.base import Unavailable
 from streams.store.limits import connect
 
@@ -43,7 +44,7 @@ class Leadership:
         """
         try:
             return self._hold()
-        except psycopg.Error as error:
+        except (psycopg.Error, ConnectionError) as error:
             self.release()
             raise Unavailable(f"seat {self._seat.name.lower()}: Postgres does not answer") from error
 
@@ -53,7 +54,8 @@ class Leadership:
         if self._held:
             self._connection.execute("select 1")
             return True
-        row = self._connection.execute("select pg_try_advisory_lock(%s)", (int(self._seat),)).fetchone()
+        with effect("take_seat"):
+            row = self._connection.execute("select pg_try_advisory_lock(%s)", (int(self._seat),)).fetchone()
         self._held = bool(row and row[0])
         return self._held
 

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 from psycopg.rows import DictRow, dict_row
 
+from streams.failpoints import effect
 from streams.store.connected import answers
 from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
@@ -63,6 +64,6 @@ class Outages:
 
     def _do(self, query: LiteralString, roles: Collection[str], at: datetime | None) -> list[DictRow]:
         arguments: dict[str, Any] = {"roles": sorted(roles), "at": at}
-        with answers(), connect(self._dsn, TIMEOUT) as connection:
+        with answers(), effect("outage"), connect(self._dsn, TIMEOUT) as connection:
             cursor = connection.cursor(row_factory=dict_row).execute(query, arguments)
             return cursor.fetchall() if cursor.description else []

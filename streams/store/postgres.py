@@ -80,7 +80,7 @@ class PostgresStore(Inputs, Claims):
             fresh = {stream: Loaded.absent(stream) for stream in missing} | self._snapshots(missing)
             rows = self._rows(
                 f"select {COLUMNS} from stored_events"
-                " join unnest(%s::text[], %s::bigint[]) as r(stream, version)"
+                " join unnest(%b::text[], %b::bigint[]) as r(stream, version)"
                 " on originator_id = r.stream and originator_version > r.version"
                 " order by originator_id, originator_version",
                 (missing, [fresh[stream].version for stream in missing]),
@@ -155,7 +155,7 @@ class PostgresStore(Inputs, Claims):
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
-        rows = self._rows("select * from alert_state where id = any(%s::uuid[])", (list(ids),))
+        rows = self._rows("select * from alert_state where id = any(%b::uuid[])", (list(ids),))
         return {str(row["id"]): _alert_row(row) for row in rows}
 
     def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
@@ -191,7 +191,9 @@ class PostgresStore(Inputs, Claims):
         return bytes(rows[0]["body"]) if rows and rows[0]["body"] is not None else None
 
     def next_numbers(self, count: int) -> list[int]:
-        rows = self._rows("select nextval('incident_number') as number from generate_series(1, %s)", (count,))
+        rows = self._changed(
+            "numbers", "select nextval('incident_number') as number from generate_series(1, %s)", (count,)
+        )
         return [row["number"] for row in rows]
 
     def tracking(self, cluster: str, topic: str) -> Mapping[int, int]:

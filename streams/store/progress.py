@@ -4,6 +4,7 @@ import time
 
 import psycopg
 
+from streams.failpoints import effect
 from streams.store.connected import answers
 from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
@@ -45,7 +46,8 @@ class Progress:
         with answers():
             if self._connection is None or self._connection.closed:
                 self._connection = connect(self._dsn, TIMEOUT)
-            self._connection.execute(SAY, (self._role, position))
+            with effect("tell_progress"):
+                self._connection.execute(SAY, (self._role, position))
         self._written, self._next = position, now + EVERY
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import LiteralString
 
+from streams.failpoints import effect
 from streams.store.connected import answers
 from streams.store.limits import connect
 from streams.store.postgres import SCHEMA
@@ -74,5 +75,5 @@ class Pruning:
             f"delete from {table} where ({rule.key}) in (select {rule.key} from {table} where {rule.over}"
             f" order by {rule.order} limit %(limit)s for update skip locked)"
         )
-        with answers(), connect(self._dsn, STATEMENT_TIMEOUT, search_path=SCHEMA) as connection:
+        with answers(), effect("prune"), connect(self._dsn, STATEMENT_TIMEOUT, search_path=SCHEMA) as connection:
             return connection.execute(query, {"before": before, "limit": limit}).rowcount

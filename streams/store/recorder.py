@@ -16,6 +16,7 @@ from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresPr
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
+from streams.failpoints import effect, reach
 from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping
 
 INSERT_LOCK = 7201
@@ -103,6 +104,7 @@ class Recorder(PostgresProcessRecorder):
         Returns the position of the last event in the log. Raises the library's IntegrityError when a version is
         taken, OperationalError when the connection was lost (the save may have happened).
         """
+        reach("save:begin")
         with self.transaction() as cursor:
             if not getattr(self._mine, "held", False):
                 cursor.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,), prepare=True)
@@ -112,13 +114,16 @@ class Recorder(PostgresProcessRecorder):
             after(cursor)
             cursor.execute("select max(notification_id) as position from stored_events", prepare=True)
             row = cursor.fetchone()
+            reach("save:commit")
+        reach("save:committed")
         return (row and row["position"]) or 0
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the insert lock for several transactions of this thread; everybody else's saves wait."""
         with self.datastore.get_connection() as connection:
-            connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+            with effect("lock"):
+                connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
             self._mine.held = True
             try:
                 yield

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from schemas.seals import Seal, decode, encode
+from streams.failpoints import effect
 from streams.store.base import Conflict, Identity
 from streams.store.connected import answers
 from streams.store.leadership import TIMEOUT
@@ -67,7 +68,9 @@ class Seals:
     def add(self, seal: Seal) -> None:
         """Keep a seal. Raises Conflict when there is one of this number: another sealer is at work."""
         query = "insert into seals values (%s, %s, %s, %s) on conflict do nothing returning number"
-        if not self._rows(query, seal.number, seal.first, seal.last, encode(seal)):
+        with answers(), effect("seal_row"):
+            added = self._rows(query, seal.number, seal.first, seal.last, encode(seal))
+        if not added:
             raise Conflict(f"seal {seal.number} exists already")
 
     def close(self) -> None:

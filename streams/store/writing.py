@@ -80,7 +80,7 @@ def _check_reads(cursor: Cursor, book: Book) -> None:
     if not reads:
         return
     cursor.execute(
-        "select r.stream from unnest(%s::text[], %s::bigint[]) as r(stream, version)"
+        "select r.stream from unnest(%b::text[], %b::bigint[]) as r(stream, version)"
         " join stored_events e on e.originator_id = r.stream and e.originator_version = r.version + 1 limit 1",
         (list(reads), list(reads.values())),
         prepare=True,
@@ -111,7 +111,7 @@ def _write_payloads(cursor: Cursor, book: Book) -> None:
     if book.payloads:
         salts, bodies = zip(*book.payloads.values(), strict=True)
         cursor.execute(
-            "insert into payloads select * from unnest(%s::text[], %s::bytea[], %s::bytea[])"
+            "insert into payloads select * from unnest(%b::text[], %b::bytea[], %b::bytea[])"
             " on conflict (ref) do nothing",
             (list(book.payloads), list(salts), list(bodies)),
             prepare=True,
@@ -127,11 +127,11 @@ ALERT_TYPES = (
     "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)
-_ARRAYS = ", ".join(f"%s::{kind}[]" for kind in ALERT_TYPES)
+_ARRAYS = ", ".join(f"%b::{kind}[]" for kind in ALERT_TYPES)
 _SETS = ", ".join(f'"{name}" = r."{name}"' for name in ALERT_COLUMNS if name != "id")
 INSERT_ALERTS = f"insert into alert_state ({_NAMES}) select * from unnest({_ARRAYS}) on conflict (id) do nothing"
 UPDATE_ALERTS = (
-    f"update alert_state a set {_SETS} from unnest({_ARRAYS}, %s::bigint[]) as r({_NAMES}, base)"
+    f"update alert_state a set {_SETS} from unnest({_ARRAYS}, %b::bigint[]) as r({_NAMES}, base)"
     " where a.id = r.id and a.rev = r.base"
 )
 
@@ -160,7 +160,7 @@ def _write_due(cursor: Cursor, book: Book) -> None:
     if new:
         cursor.execute(
             "insert into due (kind, key, at, held, ready_at, rev) select *, 1"
-            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[])"
+            " from unnest(%b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::timestamptz[])"
             " on conflict do nothing",
             (
                 [due.kind for due in new],
@@ -175,7 +175,7 @@ def _write_due(cursor: Cursor, book: Book) -> None:
     if moved:
         cursor.execute(
             "update due d set at = r.at, rev = d.rev + 1, lease_until = null, held = null"
-            " from unnest(%s::text[], %s::text[], %s::timestamptz[], %s::bigint[]) as r(kind, key, at, rev)"
+            " from unnest(%b::text[], %b::text[], %b::timestamptz[], %b::bigint[]) as r(kind, key, at, rev)"
             " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
             (
                 [due.kind for due in moved],
@@ -195,7 +195,7 @@ def _drop_due(cursor: Cursor, book: Book) -> None:
     if claimed:
         kinds, keys, revs = zip(*claimed, strict=True)
         cursor.execute(
-            "delete from due d using unnest(%s::text[], %s::text[], %s::bigint[]) as r(kind, key, rev)"
+            "delete from due d using unnest(%b::text[], %b::text[], %b::bigint[]) as r(kind, key, rev)"
             " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
             (list(kinds), list(keys), list(revs)),
             prepare=True,
@@ -204,7 +204,7 @@ def _drop_due(cursor: Cursor, book: Book) -> None:
     if other:
         kinds, keys = zip(*other, strict=True)
         cursor.execute(
-            "delete from due d using unnest(%s::text[], %s::text[]) as r(kind, key)"
+            "delete from due d using unnest(%b::text[], %b::text[]) as r(kind, key)"
             " where d.kind = r.kind and d.key = r.key",
             (list(kinds), list(keys)),
             prepare=True,
@@ -215,7 +215,7 @@ def _ensure_due(cursor: Cursor, book: Book) -> None:
     if book.due_by:
         kinds, keys = zip(*sorted(book.due_by), strict=True)
         cursor.execute(
-            "insert into due (kind, key, at, rev) select *, 1 from unnest(%s::text[], %s::text[], %s::timestamptz[])"
+            "insert into due (kind, key, at, rev) select *, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[])"
             " on conflict (kind, key) do update set at = excluded.at, rev = due.rev + 1, lease_until = null"
             " where due.at > excluded.at",
             (list(kinds), list(keys), [at for _, at in sorted(book.due_by.items())]),
@@ -229,8 +229,8 @@ def _write_pages(cursor: Cursor, book: Book) -> None:
         columns = tuple([getattr(row, name) for row in book.pages_put] for name in names)
         cursor.execute(
             'insert into pages (id, escalation, incident, "user", method, at, status)'
-            " select *, 'queued' from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-            " %s::timestamptz[]) on conflict do nothing",
+            " select *, 'queued' from unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
+            " %b::timestamptz[]) on conflict do nothing",
             columns,
             prepare=True,
         )
@@ -261,7 +261,7 @@ def _write_inputs(cursor: Cursor, save: Save) -> None:
         receipts, parts = zip(*sorted(save.inbox), strict=True)
         cursor.execute(
             "update inbox i set folded_at = clock_timestamp(), lease_until = null"
-            " from unnest(%s::text[], %s::int[]) as r(receipt, part)"
+            " from unnest(%b::text[], %b::int[]) as r(receipt, part)"
             " where i.receipt = r.receipt and i.part = r.part and i.folded_at is null",
             (list(receipts), list(parts)),
             prepare=True,

@@ -61,11 +61,13 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
-def spread(measure: str, what: str, seconds: Sequence[float], shares: Iterable[str] = SHARES) -> list[Figure]:
-    """Figures in milliseconds: the named percentiles of latencies in seconds."""
+def spread(
+    measure: str, what: str, seconds: Sequence[float], shares: Iterable[str] = SHARES, beside: str = ""
+) -> list[Figure]:
+    """Figures in milliseconds: the named percentiles of latencies in seconds, beside a limit."""
     found = {name: percentile(seconds, SHARES[name]) for name in shares}
     return [
-        Figure(measure, f"{what}, {name}", None if value is None else value * 1000, "ms")
+        Figure(measure, f"{what}, {name}", None if value is None else value * 1000, "ms", beside)
         for name, value in found.items()
     ]
 

@@ -123,7 +123,7 @@ class Line:
         while not load.over():
             due = time.perf_counter()
             if self._pause:
-                due = self._slot + self._random.random() * self._pause
+                due = self._slot + self._random.random() / load.plan.rate
                 self._slot += self._pause
                 if due >= load.end:
                     break

@@ -56,21 +56,11 @@ def _revision() -> str:
 
 def _print(run: report.Run) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-    limits = {figure.what: figure for figure in run.limits}
-    for one in run.rounds:
-        body = report.rows(report.figures_of(one), limits)
-        _table(console, report.heading(one), (*report.HEADINGS, "slope"), body)
-        _table(console, report.CPU, *report.cpu_table(one.results))
-        _table(console, report.HELD, *report.memory_table(one.results))
+    for table in report.tables(run):
+        shown = Table(*table.headings, title=table.title, title_justify="left")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    console.print(report.stores(run))
     for sentence in run.given_up:
         console.print(f"not measured: {sentence}")
-
-
-def _table(console: Console, title: str, headings: Sequence[str], body: Sequence[Sequence[str]]) -> None:
-    """A table without the columns that have nothing, and nothing if that leaves none."""
-    kept = [index for index in range(len(headings)) if any(row[index].strip("-0") for row in body)]
-    if kept:
-        table = Table(*(headings[index] for index in kept), title=title, title_justify="left")
-        for row in body:
-            table.add_row(*(row[index] for index in kept))
-        console.print(table)

@@ -31,13 +31,13 @@ from compose.progress import Progress
 from tests.bench import rates
 from tests.bench.bodies import SERVICES, Mix
 from tests.bench.figures import Figure, Result, Use, beside
-from tests.bench.generating import generating
+from tests.bench.generating import GivenUp
 from tests.bench.machine import used, uses
 from tests.bench.measures import Measure, openings, repeats
 from tests.bench.output import RESULTS, finish
 from tests.bench.plan import Plan
 from tests.bench.report import Round
-from tests.bench.site import Loaded, Site
+from tests.bench.site import WARM_UP, Loaded, Site
 from tests.services import services
 from tests.stack import free_port, until
 
@@ -61,20 +61,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     progress = Progress()
     try:
-        program, postgres = built(progress), installed_postgres()
-    except StartError as error:
+        compare(progress, asked.seconds, asked.docs)
+    except (StartError, GivenUp) as error:
         progress.fail(str(error))
         sys.exit(1)
+
+
+def compare(progress: Progress, seconds: float, docs: bool) -> None:
+    """Measure GoAlert, then Tocsin. Raises StartError when GoAlert cannot be had here, GivenUp."""
+    program, postgres = built(progress), installed_postgres()
     with (
         tempfile.TemporaryDirectory(prefix="tocsin-peer-") as folder,
         on_postgres(postgres),
         services(Path(folder).resolve()) as started,
-        Site(Path(folder).resolve(), started, progress, asked.seconds) as site,
+        Site(Path(folder).resolve(), started, progress, seconds) as site,
     ):
         with goalert(program, site) as peer:
+            site.ask(peer.plan(site.mix(opening=1.0), WARM_UP))
             theirs = [peer.measure(measure, site.mix(**how), stored) for measure, (how, stored) in MEASURES.items()]
+        site.warm_up()
         ours = [_ours(site, measure) for measure in MEASURES]
-    finish("peer", site, (Round("GoAlert", 0, 0, tuple(theirs)), Round("Tocsin", 0, 0, tuple(ours))), docs=asked.docs)
+    finish("peer", site, (Round("GoAlert", 0, 0, tuple(theirs)), Round("Tocsin", 0, 0, tuple(ours))), docs=docs)
 
 
 def _ours(site: Site, measure: Measure) -> Result:
@@ -161,20 +168,22 @@ class GoAlert:
     port: int
     keys: tuple[str, ...]
 
+    def plan(self, mix: Mix, seconds: float) -> Plan:
+        """A plan that posts a mix to its address for Alertmanager."""
+        paths = tuple(f"/api/v2/prometheusalertmanager/incoming?token={key}" for key in self.keys)
+        return Plan("127.0.0.1", self.port, paths, seconds, mix=mix)
+
     def measure(self, measure: Measure, mix: Mix, rows: str) -> Result:
         """The load of a measure of ours; its rate becomes a limit that ours stands beside."""
         with self.site.progress.step(f"Measuring GoAlert: {measure.about}"):
             before, account = self._count(rows), uses(self.site.folder)
-            paths = tuple(f"/api/v2/prometheusalertmanager/incoming?token={key}" for key in self.keys)
-            plan = Plan("127.0.0.1", self.port, paths, self.site.seconds, mix=mix)
-            with generating(plan) as finish:
-                report = finish()
+            report = self.site.ask(self.plan(mix, self.site.seconds))
             stored, seconds = self._count(rows) - before, time.time() - report.began
             spent = {**used(account, uses(self.site.folder)), "generator": Use(report.cpu, report.memory)}
         result = rates.taken(measure.name, Loaded(report, stored, seconds, 0, spent))
         rate = next(figure for figure in result.figures if figure.what == FOLDED)
         name = _limit(measure.name)
-        self.site.limits[name] = Figure("peer", name, rate.value, rate.unit)
+        self.site.limits[name] = Figure("limits", name, rate.value, rate.unit)
         return result
 
     def _count(self, rows: str) -> int:

@@ -1,14 +1,13 @@
-"""A run's results as a table for the terminal, as JSON for programs, and as Markdown for the documentation. Pure."""
+"""A run's results as tables, for the terminal and for the documentation. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.bench.figures import Figure, Result, per_thousand
 
-CPU, HELD = "CPU seconds for each 1,000 alerts", "Memory in MB, the most at the end of a measure"
-HEADINGS = ("measure", "what", "value", "beside", "ratio")
 ORDER = ("gateway", "kafka", "worker", "postgres", "pager", "mailbox", "projector", "generator")
+"""Processes in the order in which an alert meets them."""
 MEMORY = 1_000_000
 """Bytes in a MB."""
 
@@ -47,6 +46,21 @@ class Run:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Something to show."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def without_empty(self) -> "Table":
+        """Without the columns that have nothing in any row."""
+        kept = [index for index in range(len(self.headings)) if any(row[index] for row in self.rows)]
+        rows = tuple(tuple(row[index] for index in kept) for row in self.rows)
+        return Table(self.title, tuple(self.headings[index] for index in kept), rows)
+
+
 def number(value: float | None, unit: str = "") -> str:
     """A value for eyes: three digits that count, thousands apart, its unit behind."""
     if value is None:
@@ -56,26 +70,35 @@ def number(value: float | None, unit: str = "") -> str:
     return text + (unit if unit.startswith("/") else f" {unit}" if unit else "")
 
 
-def heading(one: Round) -> str:
-    """What a round's table is called."""
-    return f"{one.name}: {one.open_alerts:,} open alerts and {one.events:,} events before"
+def tables(run: Run) -> list[Table]:
+    """Everything of a run, without the tables that have no rows."""
+    limits = tuple((figure.what, number(figure.value, figure.unit)) for figure in run.limits)
+    found = [Table("Limits of this machine", ("limit", "value"), limits), figures_table(run)]
+    found += [cpu_table(one) for one in run.rounds]
+    found += [memory_table(run.rounds)]
+    return [table.without_empty() for table in found if table.rows]
 
 
-def figures_of(one: Round) -> list[Figure]:
-    """All figures of a round."""
-    return [figure for result in one.results for figure in result.figures]
+def figures_table(run: Run) -> Table:
+    """A row for each figure, a column for each round; the ratio to a limit where one was named, and the slope."""
+    limits = {figure.what: figure for figure in run.limits}
+    by_round = [{(f.measure, f.what): f for result in one.results for f in result.figures} for one in run.rounds]
+    keys = dict.fromkeys(key for figures in by_round for key in figures)
+    rows = tuple(tuple(_row(key, [figures.get(key) for figures in by_round], limits)) for key in keys)
+    return Table("Measured", ("measure", "what", *(one.name for one in run.rounds), "beside", "ratio", "slope"), rows)
 
 
-def rows(figures: Iterable[Figure], limits: Mapping[str, Figure]) -> list[tuple[str, ...]]:
-    """Figures in the columns of `HEADINGS`, and the slope."""
-    found: list[tuple[str, ...]] = []
-    for figure in figures:
-        limit = limits.get(figure.beside)
-        beside = f"{figure.beside} {number(limit.value, limit.unit)}" if limit else ""
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        slope = "" if figure.slope is None else f"{figure.slope:+.0f} %"
-        found.append((figure.measure, figure.what, number(figure.value, figure.unit), beside, ratio, slope))
-    return found
+def _row(key: tuple[str, str], found: Sequence[Figure | None], limits: Mapping[str, Figure]) -> Iterator[str]:
+    yield from key
+    for figure in found:
+        yield number(figure.value, figure.unit) if figure else ""
+    known = [figure for figure in found if figure]
+    ratio = next((figure for figure in known if figure.ratio is not None), None)
+    limit = limits.get(ratio.beside) if ratio else None
+    yield f"{limit.what} {number(limit.value, limit.unit)}" if limit else ""
+    yield number(ratio.ratio) if ratio else ""
+    slope = next((figure.slope for figure in known if figure.slope is not None), None)
+    yield "" if slope is None else f"{slope:+.0f} %"
 
 
 def processes(results: Iterable[Result]) -> tuple[str, ...]:
@@ -84,51 +107,49 @@ def processes(results: Iterable[Result]) -> tuple[str, ...]:
     return tuple(name for name in (*ORDER, *sorted(names - set(ORDER))) if name in names)
 
 
-def cpu_table(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings and rows: CPU seconds for each 1,000 alerts, by measure and process, and their sum."""
-    names, found = processes(results), []
-    for result in results:
+def cpu_table(one: Round) -> Table:
+    """CPU seconds for each 1,000 alerts, by measure and process, and their sum."""
+    names, rows = processes(one.results), []
+    for result in one.results:
         if result.work:
             per = {name: per_thousand(use, result.work) or 0.0 for name, use in result.uses.items()}
-            found.append((result.measure, *(number(per.get(name)) for name in names), number(sum(per.values()))))
-    return ("measure", *names, "all"), found
+            rows.append((result.measure, *(number(per.get(name)) for name in names), number(sum(per.values()))))
+    return Table(f"CPU seconds for each 1,000 alerts ({one.name})", ("measure", *names, "all"), tuple(rows))
 
 
-def memory_table(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings and one row: the most MB that each process held at the end of a measure."""
-    most = dict.fromkeys(processes(results), 0)
-    for result in results:
-        for name, use in result.uses.items():
-            most[name] = max(most[name], use.memory)
-    return tuple(most), [tuple(number(round(held / MEMORY)) for held in most.values())] if most else []
+def memory_table(rounds: Iterable[Round]) -> Table:
+    """The most MB that each process held at the end of a measure, by round."""
+    known = tuple(rounds)
+    names, rows = processes(result for one in known for result in one.results), []
+    for one in known:
+        most = {name: max((r.uses[name].memory for r in one.results if name in r.uses), default=0) for name in names}
+        rows.append((one.name, *(number(round(held / MEMORY)) if held else "" for held in most.values())))
+    return Table("Memory in MB, the most at the end of a measure", ("", *names), tuple(rows) if names else ())
+
+
+def stores(run: Run) -> str:
+    """What the stores of the rounds held, in a sentence; empty when nobody looked."""
+    held = [
+        f"{one.open_alerts:,} open alerts and {one.events:,} events before the {one.name}"
+        for one in run.rounds
+        if one.events
+    ]
+    return f"There were {'; '.join(held)}." if held else ""
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------------
 
 
 def markdown(run: Run) -> str:
-    """The run as a fragment: tables, and what they depend on."""
-    limits = {figure.what: figure for figure in run.limits}
-    parts = [
-        f"Measured {run.at} at revision {run.revision}, in {run.seconds / 60:.0f} minutes, on {run.machine}.",
-        _table(("limit of this machine", "value"), [(f.what, number(f.value, f.unit)) for f in run.limits]),
-    ]
-    for one in run.rounds:
-        figures = figures_of(one)
-        has_slope = any(figure.slope is not None for figure in figures)
-        headings = (*HEADINGS, "slope") if has_slope else HEADINGS
-        parts += [f"### {heading(one)}", _table(headings, [row[: len(headings)] for row in rows(figures, limits)])]
-        for title, (names, body) in ((CPU, cpu_table(one.results)), (HELD, memory_table(one.results))):
-            if body:
-                parts += [f"{title}:", _table(names, body)]
+    """The run as a fragment: what it depends on, and its tables."""
+    took = f"{run.seconds / 60:.0f} minutes" if run.seconds >= 120 else f"{run.seconds:.0f} seconds"
+    parts = [f"Measured {run.at} at revision {run.revision}, in {took}, on {run.machine}. {stores(run)}".rstrip()]
+    for table in tables(run):
+        lines = [table.headings, tuple("---" for _ in table.headings), *table.rows]
+        parts += [f"{table.title}:", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     if run.given_up:
         parts += ["Not measured:", "\n".join(f"- {sentence}" for sentence in run.given_up)]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(headings: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [headings, tuple("---" for _ in headings), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def filled(page: str, name: str, fragment: str) -> str:

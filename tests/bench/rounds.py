@@ -15,7 +15,7 @@ from tests.bench.measures import Measure
 from tests.bench.report import Round
 from tests.bench.site import Site
 
-FIRST, AGAIN = "A new store", "A full store"
+FIRST, AGAIN = "new store", "full store"
 READS = "reads"
 """First in a full store: it is what is most wanted of it, should the time not suffice for all."""
 
@@ -40,6 +40,8 @@ class Rounds:
         """Measure. What could not be measured is in `given_up`, and is said at once."""
         self.longest += self.site.clock()
         limits.measure(self.site, frozenset().union(*(measure.limits for measure in self.wanted)))
+        with self._going_on("warming up"):
+            self.site.warm_up()
         first = self._round(FIRST, self.wanted)
         if not self.site.full:
             return (first,)

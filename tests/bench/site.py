@@ -31,6 +31,8 @@ from tests.stack import ROOT, Installation
 WEBHOOK = "/api/v1/webhooks/alertmanager"
 PATIENCE = 120.0
 """Seconds that a fold, a projection or a page may be behind before its measure is given up."""
+WARM_UP = 3.0
+"""Seconds."""
 WALK, SHORT_WALK = 30.0, 10.0
 """Seconds that the log is verified for, in a full run and in a quick one."""
 REBUILD = 240.0
@@ -155,6 +157,11 @@ class Site:
             inbox=after.inbox - before.inbox,
             uses={**used(account, uses(self.folder)), "generator": Use(report.cpu, report.memory)},
         )
+
+    def warm_up(self) -> None:
+        """Load it for a moment that nobody measures: the first time compiles, connects and fills caches."""
+        with self.progress.step("Warming up"):
+            self.load(self.plan(self.mix(), seconds=WARM_UP))
 
     def ask(self, plan: Plan) -> Report:
         """Run a plan that posts no alerts."""

@@ -232,7 +232,7 @@ class TestRefusals:
             return b'{"version":"4","alerts":[],"x":' + open_ * times + b"1" + close * times + b"}"
 
         assert parse(nested(6), Limits(max_depth=7)).alerts == ()
-        assert "deeper than 5 levels" in refused(nested(6), Limits(max_depth=5)).problem
+        assert "deeper than 6 levels" in refused(nested(6), Limits(max_depth=6)).problem
         flat = json.dumps([[]] * 100).encode()
         assert refused(b'{"x":' + flat + b"}", Limits(max_depth=3)).status == 422, "beside each other is not deeper"
 
@@ -336,6 +336,11 @@ class TestBadMembers:
         assert parsed.alerts[0].summary == "\ufffd\ufffd"
         assert "\0" not in parsed.raw
         parsed.raw.encode()
+
+    @pytest.mark.parametrize("escape", [r"\u0000", r"\uD800", r"\udfff", r"\uDBFF"])
+    def test_however_it_is_written(self, escape: str) -> None:
+        raw = body(member(annotations={"summary": "x"})).replace(b'"x"', f'"{escape}"'.encode())
+        assert parse(raw).alerts[0].summary == "\ufffd"
 
     def test_a_pair_of_surrogates_is_one_character(self) -> None:
         assert one(annotations={"summary": "\N{FIRE}"}).summary == "\N{FIRE}"

@@ -70,7 +70,7 @@ async def loaded(serve: Serve, **how: object) -> Report:
     """What a load of a server that is `serve` reports."""
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        given = {"seconds": 0.3, "connections": 2, "mix": Mix(1, STARTED, each=2, opening=1.0), **how}
+        given = {"seconds": 5.0, "connections": 2, "mix": Mix(1, STARTED, each=2, opening=1.0), **how}
         return await Load(Plan("127.0.0.1", port, ("/",), **given)).run()  # type: ignore[arg-type]
 
 
@@ -117,7 +117,7 @@ async def test_an_answer_may_say_that_it_is_the_last_on_its_connection() -> None
 
 
 async def test_a_connection_that_breaks_is_an_error_and_is_made_again() -> None:
-    report = await loaded(answering(b"", hang_up=True))
+    report = await loaded(answering(b"", hang_up=True), seconds=0.5)
     assert report.answered == 0 and report.errors["ConnectionResetError"] > 1
 
 
@@ -168,3 +168,10 @@ async def test_what_was_due_and_could_not_even_be_sent_was_offered() -> None:
     report = await loaded(serve, seconds=0.4, connections=1, rate=50.0)
     assert report.answered == 1
     assert report.offered == pytest.approx(20, abs=1)
+
+
+async def test_what_is_offered_does_not_depend_on_how_many_connections_there_are() -> None:
+    accepted = answering(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+    for connections in (1, 32):
+        report = await loaded(accepted, seconds=0.5, connections=connections, rate=40.0)
+        assert report.offered == pytest.approx(20, abs=2)

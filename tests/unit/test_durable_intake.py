@@ -11,7 +11,7 @@ from domain.alerts import Alert, AlertStatus
 from domain.severity import Severity
 from gateway import durable
 from gateway.durable import DurableIntake, InboxWriter
-from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _partition
+from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _partition, _settled
 from schemas.received import AlertReceived, decode, received
 from schemas.settings import Settings
 from schemas.sources import Rejected
@@ -194,6 +194,14 @@ async def test_readiness_and_offsets_are_kafkas(bench: Bench) -> None:
     bench.kafka.fails = AWAY
     with pytest.raises(IntakeUnavailable):
         await bench.intake.check()
+
+
+async def test_who_gives_up_waiting_does_not_take_a_record_back() -> None:
+    sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await _settled(sent)
+    assert not sent.done()
 
 
 @pytest.mark.parametrize(

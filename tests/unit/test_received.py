@@ -167,6 +167,7 @@ def test_hostile_bytes_are_bad_records(data: bytes) -> None:
 def test_the_key_of_an_alert_never_changes() -> None:
     """Golden: another key would put the reports of one alert into two partitions."""
     assert alert_key("default", "am", "955bdf9692ad12ea", 1) == b"am:0"
+    assert {alert_key("default", "am", f"f{n}", 2) for n in range(20)} == {b"am:0", b"am:1"}
     assert alert_key("default", "am", "955bdf9692ad12ea", 24) == b"am:4"
     assert alert_key("other", "am", "955bdf9692ad12ea", 24) == b"am:9"
 

@@ -11,6 +11,7 @@ from tests.bench.site import Site
 NAME = "acknowledgements"
 PER_SECOND = 20.0
 EACH = 10
+ASKERS = 32
 LATER = 1.0
 """Seconds that the storm has begun before the first acknowledgement."""
 
@@ -20,7 +21,7 @@ def run(site: Site) -> Result:
     count = int(PER_SECOND * site.seconds)
     incidents = _paged(site, count)
     paths = tuple(f"/api/v1/incidents/{incident}/ack" for incident in incidents)
-    plan = site.asking(paths, "POST", connections=4, rate=PER_SECOND, limit=count, seconds=site.seconds - LATER)
+    plan = site.asking(paths, "POST", connections=ASKERS, rate=PER_SECOND, seconds=site.seconds - LATER)
     found: list[Report] = []
 
     def acknowledge() -> None:
@@ -31,6 +32,7 @@ def run(site: Site) -> Result:
     loaded = site.load(site.plan(storm(site), rate=RATE), acknowledge)
     report = found[0]
     figures = (
+        Figure(NAME, "acknowledgements offered", report.offered, ""),
         Figure(NAME, "acknowledgements", report.taken, ""),
         *spread(NAME, "acknowledgement", report.latencies),
         *failures(NAME, report),

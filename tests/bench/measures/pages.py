@@ -15,7 +15,7 @@ def run(site: Site) -> Result:
     mix = site.mix(opening=1.0, pages=True)
     loaded = site.load(site.plan(mix, connections=1, rate=RATE))
     seconds, missing = latencies(site, mix, loaded.report)
-    figures = [*spread(NAME, "202 to mail", seconds), Figure(NAME, "pages not sent", missing, "")]
+    figures = [*spread(NAME, "202 to mail", seconds, beside=COMMIT), Figure(NAME, "pages not sent", missing, "")]
     figures.append(Figure(NAME, "pages measured", len(seconds), ""))
     return Result(NAME, tuple(figures), loaded.folded, loaded.uses)
 

@@ -29,7 +29,7 @@ def run(site: Site) -> Result:
         Figure(NAME, "requests accepted", report.taken / report.seconds, "/s"),
         Figure(NAME, "alerts accepted and folded", loaded.folded / loaded.seconds, "/s"),
         *spread(NAME, "answer", report.latencies, ("p50", "p99")),
-        *spread(NAME, "202 to mail", seconds),
+        *spread(NAME, "202 to mail", seconds, beside=COMMIT),
         Figure(NAME, "pages measured", len(seconds), ""),
         Figure(NAME, "pages not sent", missing, ""),
         *failures(NAME, report),

@@ -1,0 +1,314 @@
+"""An installation whose roles fail when a test says so, the story that is told on it, and what became of it.
+
+The story is always the same and always new: an alert of the case's own fires, repeats and is joined by a second one,
+the first person is paged, nobody answers, the second is paged and acknowledges, both alerts resolve. Senders and people
+do what real ones do when they get no answer: they ask again.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+import psycopg
+
+from compose.datadir import read_running
+from compose.processes import MARK
+from domain.ids import stream_kind
+from schemas.settings import PREFIX
+from streams.channels.mailbox import Mail
+from streams.failpoints import STRUCK
+from tests.stack import KEYS, Installation, RealWorld, until
+from tests.world import alert, webhook
+
+ROLES = ("gateway", "worker", "pager", "projector")
+PATIENCE = 60.0
+"""Seconds for a step of the story to be over: a worker that was killed is missed by Kafka after 10."""
+NUDGE = 1.5
+"""Seconds without an end after which leases of the dead are ended by hand, rather than after a minute."""
+NUDGES = (
+    "update tocsin.pages set lease_until = clock_timestamp() where status = 'claimed'",
+    "update tocsin.due set lease_until = clock_timestamp() where lease_until is not null",
+    "update tocsin.inbox set lease_until = clock_timestamp() where lease_until is not null",
+    "update tocsin.inbox set forward_until = clock_timestamp() where forward_until is not null",
+)
+SCRUB = (
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "#"),
+    (re.compile(r"\b[0-9a-f]{16,}\b"), "#"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)"), "T"),
+    (re.compile(r"INC-\d+"), "INC"),
+    (re.compile(r"Case\d+"), "Case"),
+)
+"""What differs between two tellings of the same story: ids, digests, times, numbers, the case's name."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The nth time that a role reaches a point, this happens to it."""
+
+    role: str
+    point: str
+    action: str
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.point} {self.action}" + (f" {self.nth}" if self.nth > 1 else "")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a story, less what differs between two tellings."""
+
+    events: tuple[Any, ...]
+    pages: tuple[Any, ...]
+    deliveries: tuple[Any, ...]
+    counts: tuple[int, ...]
+
+
+class Site(RealWorld):
+    """A world of faults. `plan` is the file that arms them (`streams.failpoints`)."""
+
+    def __init__(self, installation: Installation, plan: Path) -> None:
+        super().__init__(installation)
+        self._plan = plan
+        self._cases = 0
+        self._http = httpx.Client(base_url=installation.running.gateway_url, timeout=15)
+
+    def close(self) -> None:
+        """The messages are looked at case by case."""
+        self._http.close()
+        for client in self._clients.values():
+            client.__exit__(None, None, None)
+        self._store.close()
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    def arm(self, fault: Fault) -> None:
+        """From now on `fault` may happen."""
+        self._plan.with_suffix(STRUCK).unlink(missing_ok=True)
+        fresh = self._plan.with_suffix(".new")
+        fresh.write_text(f"{fault.role} {fault.point} {fault.action} {fault.nth}\n")
+        fresh.replace(self._plan)
+
+    def disarm(self) -> bool:
+        """No fault happens any more; whether the last one has."""
+        self._plan.unlink(missing_ok=True)
+        return self.struck()
+
+    def struck(self) -> bool:
+        """Whether the fault has happened."""
+        return self._plan.with_suffix(STRUCK).exists()
+
+    def pid(self, role: str) -> int | None:
+        """The process of a role, as of now; None while it is down."""
+        running = read_running(self.installation.folder / "data")
+        return getattr(running.pids, role) if running else None
+
+    @contextmanager
+    def spare(self, role: str) -> Iterator[None]:
+        """A second process of `role`, which no fault happens to."""
+        own = self.pid(role)
+        assert own
+        environment = {
+            name: value
+            for name, value in psutil.Process(own).environ().items()
+            if name not in (MARK, f"{PREFIX}FAILPOINTS", f"{PREFIX}METRICS_PORT", f"{PREFIX}GATEWAY_PORT")
+        }
+        with (self.installation.folder / f"spare-{role}.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "compose.cli", role], cwd=self.installation.root, env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+    def thaw(self, role: str, after: Callable[[], object]) -> None:
+        """Once a role stands still, wait for `after` to say something, then let it go on."""
+        pid = self.pid(role)
+        assert pid
+        until(f"the {role} to stand still", lambda: self.struck() or None, PATIENCE)
+        try:
+            until("somebody else to have done it", after, PATIENCE)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    # -- the story ------------------------------------------------------------------------------------------------
+
+    def tell(self) -> str:
+        """Tell the story once more; returns the case's name."""
+        name = self.begin()
+        self.climb(name)
+        self.finish(name)
+        return name
+
+    def begin(self) -> str:
+        """Alerts fire and the first person is paged."""
+        self._cases += 1
+        name = f"Case{self._cases}"
+        self.fires(name, "a")
+        self.rest(name)
+        self.fires(name, "a", "b")
+        self.rest(name)
+        return name
+
+    def climb(self, name: str) -> None:
+        """Nobody answers, and the next person is paged."""
+        self.installation.clock.move(timedelta(minutes=6))
+        self.rest(name)
+
+    def finish(self, name: str) -> None:
+        """The second person acknowledges, and the alerts end."""
+        self.does("ack", name)
+        self.rest(name)
+        ended = self.now()
+        self.posts(webhook([alert(name, labels(one), self._began[one], ended) for one in ("a", "b")]))
+        self.rest(name)
+
+    def fires(self, name: str, *instances: str) -> None:
+        """Monitoring says that these instances of an alert fire."""
+        now = self.now()
+        self._began = getattr(self, "_began", {}) if len(instances) > 1 else {}
+        for one in instances:
+            self._began.setdefault(one, now)
+        self.posts(webhook([alert(name, labels(one), self._began[one]) for one in instances]))
+
+    def posts(self, body: dict[str, Any]) -> None:
+        """A sender posts the same body until it is taken, as Alertmanager does; then its alerts are decided."""
+        token = self.installation.running.webhook_tokens.alertmanager
+        headers = {"Authorization": f"Bearer {token}"}
+        receipt = self._ask("POST", "/api/v1/webhooks/alertmanager", headers, json=body).json()["receipt"]
+        reader = {"Authorization": f"Bearer {self.installation.running.api_keys.viewer}"}
+        path = f"/api/v1/receipts/{receipt}"
+        folded = lambda: self._ask("GET", path, reader).json().get("state") == "folded" or None  # noqa: E731
+        self._patiently(f"{receipt} to be folded", folded)
+
+    def does(self, verb: str, name: str) -> None:
+        """A person acts on the case's incident, again under the same idempotency key until it is answered."""
+        with psycopg.connect(self.installation.dsn) as connection:
+            found = connection.execute("select id from read_models.incidents where title like %s", (f"{name} %",))
+            [(stream,)] = found.fetchall()
+        headers = {"Authorization": f"Bearer {KEYS['grace']}", "Idempotency-Key": str(uuid4())}
+        incident = str(stream).removeprefix("incident-")
+        self._ask("POST", f"/api/v1/incidents/{incident}/{verb}", headers)
+
+    def _ask(self, method: str, path: str, headers: dict[str, str], **body: Any) -> httpx.Response:
+        def once() -> httpx.Response | None:
+            with suppress(httpx.TransportError):
+                answer = self._http.request(method, path, headers=headers, **body)
+                if answer.status_code < 500 and answer.status_code != 404:
+                    assert answer.is_success, answer.text
+                    return answer
+            time.sleep(0.1)
+            return None
+
+        found: httpx.Response = until(f"an answer to {method} {path}", once, PATIENCE)
+        return found
+
+    def rest(self, name: str) -> None:
+        """Wait until all that is due is done, by whomever."""
+        self._patiently(f"{name} to settle", self._settled)
+
+    def _settled(self) -> bool | None:
+        with suppress(psycopg.OperationalError):
+            return super()._settled()
+        return None
+
+    def _patiently(self, what: str, look: Callable[[], Any]) -> None:
+        """Wait; who died with a lease in hand is not waited for."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with suppress(AssertionError):
+                until(what, look, NUDGE)
+                return
+            self.nudge()
+        raise AssertionError(f"waited {PATIENCE:.0f} s for {what}\n{self.installation.logs()[-6000:]}")
+
+    def nudge(self) -> None:
+        """End every lease."""
+        if self.struck():
+            with suppress(psycopg.OperationalError), psycopg.connect(self.installation.dsn) as connection:
+                for statement in NUDGES:
+                    connection.execute(statement.encode())
+
+    # -- what became of it ------------------------------------------------------------------------------------------
+
+    def outcome(self, name: str) -> Outcome:
+        """What became of a case."""
+        with psycopg.connect(self.installation.dsn) as connection:
+            rows = connection.execute(LOG, {"title": f"%{name} %"}).fetchall()
+            incidents = {str(stream) for stream, *_ in rows if str(stream).startswith("incident-")}
+            counted = connection.execute(COUNTS, (sorted(incidents),)).fetchall()
+        streams: dict[str, list[tuple[str, Any]]] = {}
+        for stream, kind, data in rows:
+            streams.setdefault(stream, []).append((kind, scrubbed(data)))
+        pages = [events for stream, events in streams.items() if stream_kind(stream) == "page"]
+        others = [tuple(events) for stream, events in streams.items() if stream_kind(stream) != "page"]
+        return Outcome(
+            events=tuple(sorted(others, key=repr)),
+            pages=tuple(sorted(((events[0], events[-1][0]) for events in pages), key=repr)),
+            deliveries=tuple(sorted(self._deliveries(incidents))),
+            counts=tuple(count for (count,) in counted),
+        )
+
+    def _deliveries(self, incidents: set[str]) -> Iterator[tuple[str, str]]:
+        """Who was told what; a message that was said again has the same id and says that it may be a repeat."""
+        uuids = {incident.removeprefix("incident-") for incident in incidents}
+        mails: dict[str, list[Mail]] = {}
+        for mail in self._mailbox.messages():
+            if uuids & {one.strip() for one in (mail.headers["X-Incident-Id"] or "").split(",")}:
+                mails.setdefault(str(mail.headers["Message-ID"]), []).append(mail)
+        for said in mails.values():
+            first = said[0]
+            repeats = sum(mail.headers["X-Possible-Repeat"] == "yes" for mail in said)
+            assert repeats >= len(said) - 1, "somebody was told twice, without a word of it"
+            yield first.to, scrubbed(first.subject)
+
+
+LOG = """
+with recursive mine as (
+    select originator_id as stream from tocsin.stored_events
+    where topic = 'incident.opened.v1' and convert_from(state, 'UTF8')::jsonb #>> '{data,title}' like %(title)s
+), escalations as (
+    select originator_id as stream from tocsin.stored_events where topic = 'escalation.started.v1'
+    and convert_from(state, 'UTF8')::jsonb #>> '{data,incident}' in (select stream from mine)
+), others as (
+    select originator_id as stream from tocsin.stored_events
+    where topic in ('page.queued.v1', 'group.episode_opened.v1') and convert_from(state, 'UTF8')::jsonb #>> '{data,incident}' in (select stream from mine)
+)
+select originator_id, topic, convert_from(state, 'UTF8')::jsonb -> 'data' from tocsin.stored_events
+where originator_id in (select stream from mine union select stream from escalations union select stream from others)
+order by originator_id, originator_version
+"""
+COUNTS = "select count from tocsin.alert_state where incident = any(%s) order by count"
+
+
+def labels(instance: str) -> dict[str, str]:
+    """What an alert of the story is labelled with."""
+    return {"service": "payments", "instance": instance}
+
+
+def scrubbed(value: Any) -> Any:
+    """A value of an event, less what differs between two tellings."""
+    match value:
+        case dict():
+            return {key: scrubbed(one) for key, one in value.items() if key not in ("number", "attempt")}
+        case list():
+            return [scrubbed(one) for one in value]
+        case str():
+            for pattern, word in SCRUB:
+                value = pattern.sub(word, value)
+    return value
