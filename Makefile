@@ -57,7 +57,7 @@ clean-data: ## remove the data directory; the next start begins empty
 	@test ! -e "$(TOCSIN_DATA_DIR)" || { $(PYTHON) compose/bootstrap.py && $(BIN)/python -m compose.datadir "$(TOCSIN_DATA_DIR)"; }
 
 clean: ## remove the environment and all caches, not the data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf .venv .venv.old .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 runtime: python

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
+from itertools import dropwhile
 from pathlib import Path
 
 import click
@@ -173,7 +174,7 @@ def _not_paged(one: NotPaged) -> str:
     "copies",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
-    help="An append-only file of seals to compare with; default: those in the data directory.",
+    help="An append-only file of seals to compare with; default: this epoch's in the data directory.",
 )
 @click.option("--topic", is_flag=True, help="Compare with topic `seals` too.")
 @click.option("--chain-only", is_flag=True, help="Chain and seals; no decision is made again.")
@@ -191,11 +192,13 @@ def verify(
         trusted = {public_hex(public_key(path)) for path in keys or _own_key(settings)}
         walk = Walk(ledger, settings.org, trusted, decisions=not chain_only)
         verdict = walk.verify(_progress if sys.stderr.isatty() else None)
-        for path in copies or sorted((data_dir / seal_file.FOLDER).glob(f"{ledger.identity().store}-*.jsonl")):
+        own = seal_file.seal_file(data_dir, ledger.identity())
+        for path in copies or filter(Path.exists, [own]):
             compare_copy(seals_of(ledger), seal_file.read(path), str(path), verdict.add)
         if topic:
             published = asyncio.run(import_module("streams.sealer").published(settings))
-            compare_copy(seals_of(ledger), published, "the topic", verdict.add)
+            table, copy = (dropwhile(lambda seal: seal.epoch < verdict.epoch, s) for s in (seals_of(ledger), published))
+            compare_copy(table, copy, "the topic", verdict.add)
     if as_json:
         click.echo(orjson.dumps(_plain(verdict), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -221,6 +224,9 @@ def said(verdict: Verdict, chain_only: bool = False) -> Iterator[str]:
     if verdict.found > len(verdict.findings):
         yield f"… and {verdict.found - len(verdict.findings)} more."
     yield f"{verdict.events} events read, up to position {verdict.head}."
+    if verdict.epoch > 1:
+        yield f"Restored from a backup: epoch {verdict.epoch} goes on behind position {verdict.since}."
+        yield "What an earlier epoch said behind that is not in this log; its file of seals shows it: --seals FILE."
     if verdict.seals:
         keys = ", ".join(f"{key[:16]}…" for key in sorted(verdict.keys))
         yield f"{verdict.seals} seals by key {keys} cover positions 1 to {verdict.sealed}."
@@ -239,6 +245,8 @@ def _plain(verdict: Verdict) -> dict[str, object]:
     return {
         "intact": verdict.is_intact,
         "head": verdict.head,
+        "epoch": verdict.epoch,
+        "since": verdict.since,
         "events": verdict.events,
         "seals": verdict.seals,
         "sealed": verdict.sealed,

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / "unfinished"  # there while pip works: what pip leaves when killed cannot be trusted
+OLD = ROOT / ".venv.old"  # an environment on its way out: by a rename, so that half of one never passes for whole
 
 
 def main() -> None:
@@ -81,16 +82,30 @@ def make_environment() -> None:
     except ImportError:
         stop(f"This Python cannot make environments: install its venv (Debian: apt install python{version}-venv).")
     say(f"Making .venv with Python {version}")
-    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    shutil.rmtree(OLD, ignore_errors=True)
+    if VENV.exists():
+        VENV.rename(OLD)
+        shutil.rmtree(OLD, ignore_errors=True)
+    run_or_stop(sys.executable, "-m", "venv", "--without-pip", str(VENV))
+    UNFINISHED.touch()
+    run_or_stop(str(PYTHON), "-m", "ensurepip", "--default-pip")
+
+
+def run_or_stop(*command: str) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, close_fds=False)
     if done.returncode != 0:
         sys.stderr.write(done.stdout.decode(errors="replace"))
-        stop(f"{VENV} could not be made (see above): remove it, check that the disk is not full, run make again.")
+        stop(f"{VENV} could not be made (see above): check that the disk is not full and run make again.")
 
 
 def answers(python: Path) -> bool:
-    """Whether this Python runs, is new enough and has pip."""
-    test = f"import sys, pip; sys.exit(sys.version_info < {OLDEST})"
+    """Whether this Python runs, is of this environment, is new enough and has pip.
+
+    One that has lost its pyvenv.cfg is the system's, and nothing must be installed into that.
+    """
+    test = (
+        f"import os, sys, pip; sys.exit(sys.version_info < {OLDEST} or not os.path.samefile(sys.prefix, {str(VENV)!r}))"
+    )
     return subprocess.run([str(python), "-c", test], stderr=subprocess.DEVNULL).returncode == 0
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-from compose import acting, auditing, configuring, erasing, people, rebuilding
+from compose import acting, auditing, configuring, erasing, people, rebuilding, restoring
 from compose.prepare import hashed
 from schemas.settings import BadSettings, Settings, load_settings
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 PEOPLE = (people.list_incidents, people.show, people.mail, *acting.COMMANDS, *configuring.COMMANDS, people.status)
-AUDITORS = (*auditing.COMMANDS, *erasing.COMMANDS, *rebuilding.COMMANDS)
+AUDITORS = (*auditing.COMMANDS, *erasing.COMMANDS, *rebuilding.COMMANDS, *restoring.COMMANDS)
 for command in (*PEOPLE, *AUDITORS):
     main.add_command(command)
 

@@ -23,6 +23,9 @@ from compose.embedded.account import forget
 from compose.ports import stable_port
 from compose.processes import StartError
 
+FIRST_START = 150_000_000
+"""Bytes that new Kafka and Postgres servers and their first incidents take; 48 MB of it at once."""
+
 
 @dataclass(frozen=True)
 class ApiKeys:
@@ -126,6 +129,18 @@ class DataDir:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    def check_room(self) -> None:
+        """Raises StartError when a first start would fill the disk: servers that are half made explain it badly.
+
+        Later starts are tried whatever is free, because people may still be paged on what is left.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < FIRST_START and not (self.path / "ports").exists():
+            raise StartError(
+                f"Only {free // 1_000_000} MB are free for {self.path}, and a first start takes "
+                f"{FIRST_START // 1_000_000} MB: make room, or set TOCSIN_DATA_DIR to a directory on another disk."
+            )
 
     def port(self, name: str, wanted: int | None = None) -> int:
         """A loopback port for `name`, the same each time in this directory. Raises StartError if `wanted` is taken."""

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from compose.client import Access, Client
 from compose.datadir import Running
+from compose.processes import StartError
 from compose.progress import Progress
 from schemas.api import IncidentView
 from streams.channels.mailbox import Mail, Mailbox, format_mail
@@ -16,19 +18,18 @@ from streams.channels.mailbox import Mail, Mailbox, format_mail
 PATIENCE = 60.0
 """Seconds that the demo waits for each thing to happen."""
 LOOK = 0.2
+TITLE, SERVICE = "ServiceDown", "payments"
+LOOK_AT = "`make up` starts without it, then `tocsin status` says what stands still, and the logs why"
 T = TypeVar("T")
 
 
-class NotSeen(Exception):
-    """Something that the demo waits for did not happen in time."""
-
-
 async def play(running: Running, progress: Progress) -> None:
-    """Fire an alert and tell what becomes of it. Raises NotSeen when something does not happen within a minute."""
+    """Fire an alert and tell what becomes of it. Raises StartError or Refusal when that does not happen in time."""
     mailbox = Mailbox(Path(unquote(urlparse(running.mailbox).path))) if running.mailbox else None
-    seen = len(mailbox.messages()) if mailbox else 0
-    started = datetime.now(UTC)
     with Client(Access(running.gateway_url, running.api_keys.responder)) as gateway:
+        await _tidy(gateway, running, progress)
+        seen = len(mailbox.messages()) if mailbox else 0
+        started = datetime.now(UTC)
         receipt = await asyncio.to_thread(
             gateway.fire, "alertmanager", running.webhook_tokens.alertmanager, body("firing", started)
         )
@@ -50,6 +51,15 @@ async def play(running: Running, progress: Progress) -> None:
         )
         await _until("the end", lambda: _resolved(gateway, incident.name))
         progress.say(f"resolved      the alert has ended, and so has {incident.name}")
+
+
+async def _tidy(gateway: Client, running: Running, progress: Progress) -> None:
+    """End what an interrupted demo left open: the alert would join that incident, and open none of its own."""
+    for left in gateway.incidents(status=("triggered", "acknowledged", "in_progress"), service=SERVICE).incidents:
+        if left.title.startswith(TITLE):
+            progress.say(f"{left.name} is still open, from a demo that did not end: its alert is ended first")
+            gateway.fire("alertmanager", running.webhook_tokens.alertmanager, body("resolved", left.opened_at))
+            await _until(f"{left.name} to end", partial(_resolved, gateway, left.name))
 
 
 def _opened(gateway: Client, since: datetime) -> IncidentView | None:
@@ -74,13 +84,13 @@ async def _until(what: str, look: Callable[[], T | None]) -> T:
                     return found
                 await asyncio.sleep(LOOK)
     except TimeoutError:
-        raise NotSeen(f"The demo waited {PATIENCE:.0f} s for {what}: see the logs.") from None
+        raise StartError(f"The demo waited {PATIENCE:.0f} s for {what} in vain: {LOOK_AT}.") from None
 
 
 def body(status: str, started: datetime) -> dict[str, Any]:
     """A webhook as Alertmanager 0.25 posts it. Its format: contract of webhook version 4."""
     ended = datetime.now(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z"
-    labels = {"alertname": "ServiceDown", "severity": "critical", "service": "payments", "instance": "payments-7:9090"}
+    labels = {"alertname": TITLE, "severity": "critical", "service": SERVICE, "instance": "payments-7:9090"}
     annotations = {
         "summary": "payments-7 has not answered its health check for two minutes",
         "runbook_url": "https://runbooks.example.test/ServiceDown",

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from compose.client import Refusal
 from compose.datadir import Running
 from compose.demo import play
 from compose.health import folds
@@ -23,11 +24,18 @@ def run(settings: Settings, fire: bool) -> int:
 
     async def on_ready(running: Running) -> None:
         if fire:
-            await play(running, progress)
+            await _play(running, progress)
         tell(running, progress)
 
     hooks = Hooks(prepare=_prepare, mailbox=_mailbox, folds=folds)
     return asyncio.run(up(UpSettings.from_environment(settings), hooks, on_ready, progress))
+
+
+async def _play(running: Running, progress: Progress) -> None:
+    try:
+        await play(running, progress)
+    except Refusal as refusal:
+        raise StartError(str(refusal)) from refusal
 
 
 async def _prepare(services: Services) -> None:

@@ -187,6 +187,7 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     clock = clock_from(settings.clock_file)
     pruner = Pruner(pruning, seat, clock, expiring(settings))
     sealer = Sealer(settings, partial(Seals, _dsn(settings)), Leadership(_dsn(settings), Seat.SEALER), clock)
+    settle()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(projecting.run(stopping))
@@ -229,6 +230,7 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
         catch_up_age=timedelta(seconds=settings.catch_up_age),
         catch_up_hold=timedelta(seconds=settings.catch_up_hold),
     )
+    settle()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(InboxReader(store, fold).run(stopping))

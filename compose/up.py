@@ -125,11 +125,18 @@ async def up(
     progress = progress or Progress()
     try:
         with DataDir(settings.settings.data_dir) as data:
+            data.check_room()
             data.clear_running()  # of a run that could not do it itself
             await asyncio.to_thread(end_orphans, data.path, say=progress.say)
             return await _Up(settings, data, progress).run(hooks, on_ready)
     except StartError as error:
         progress.fail(str(error))
+        return 1
+    except OSError as error:  # what nobody foresaw of disks and permissions
+        if error.errno is None:
+            raise
+        data_dir = settings.settings.data_dir
+        progress.fail(f"{error}: make room, or set TOCSIN_DATA_DIR to a directory that is yours (now {data_dir}).")
         return 1
 
 

@@ -123,12 +123,17 @@ class Book:
     def begin(self, cause: Cause, at: datetime, involved: Iterable[str] = ()) -> datetime:
         """Start a decision at `at`, or at the last time of an `involved` stream if that is later; returns that time.
 
-        Streams never run backwards, and the time does not depend on what else is in the batch.
+        Streams never run backwards, and the time does not depend on what else is in the batch. It depends on the
+        involved streams, which therefore count as read.
         """
         if self._decision is not None:
             self.end()
-        times = [loaded.last_at for s in involved if (loaded := self.streams.get(s)) and loaded.last_at]
-        now = max([at, *times])
+        now = at
+        for stream in involved:
+            loaded = self.streams.get(stream)
+            if loaded and loaded.last_at:
+                self._look(stream, loaded)
+                now = max(now, loaded.last_at)
         self._decision = Decision(now, cause, self.config.revision, RULES_VERSION, self.tz_version)
         return now
 
@@ -148,11 +153,14 @@ class Book:
     def read(self, stream: str, expected: type[S]) -> S:
         """The state of a stream as this book has it. Raises KeyError when it was neither loaded nor created here."""
         loaded = self.streams[stream]
-        self._reads.setdefault(stream, loaded.version)
-        self._base.setdefault(stream, loaded.version)
+        self._look(stream, loaded)
         if not isinstance(loaded.state, expected):
             raise TypeError(f"{stream} is not a {expected.__name__}")
         return loaded.state
+
+    def _look(self, stream: str, loaded: Loaded) -> None:
+        self._reads.setdefault(stream, loaded.version)
+        self._base.setdefault(stream, loaded.version)
 
     def write(self, stream: str, *events: Event) -> None:
         """Append events to a stream; one that was not loaded is taken to be new (the save refuses if it is not)."""
@@ -176,7 +184,7 @@ class Book:
         return next(self.numbers)
 
     def put_alert(self, row: AlertRow) -> None:
-        """Remember an alert, with a `rev` one above what it was; the save refuses unless the row is as it was loaded."""
+        """Remember an alert, with a `rev` one above what it was; the save refuses unless the row is as loaded."""
         before = self.alerts.get(row.id)
         rev = before.rev if before else 0
         if row.rev != rev + 1:

@@ -20,8 +20,8 @@ from domain.severity import Severity
 class Report:
     """One alert of a receipt, as it came off the `alerts` topic or the inbox.
 
-    `body` is the alert as bytes, which are kept when it leads to an event. `salt` and `raw_digest` are the receipt's: what
-    its texts are digested with, and the digest of its redacted body.
+    `body` is the alert as bytes, which are kept when it leads to an event. `salt` and `raw_digest` are the receipt's:
+    what its texts are digested with, and the digest of its redacted body.
     `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait. A held
     page is brought forward when the partition it came from has caught up.
     """
@@ -105,7 +105,7 @@ def fall_back(book: Book, trouble: Trouble, receipt: Receipt) -> None:
     latest = book.streams[stream].state
     before = latest.incident if isinstance(latest, groups.Group) else None
     cause = Cause(Actor("system", "fold"), "fold", receipt.pointer, receipt.id, receipt.id)
-    now = book.begin(cause, receipt.received_at, stepping.involved(book, stream, before))
+    now = book.begin(cause, receipt.received_at, filter(None, (stream, before)))
     group = book.read(stream, groups.Group)
     if group.incident and book.read(group.incident, incidents.Incident).is_open:
         book.end()
@@ -212,7 +212,7 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     stream = ids.group_stream(book.org, routed.group_key)
     latest = book.streams[stream].state
     incident_stream = latest.incident if isinstance(latest, groups.Group) else None
-    now = book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, stream, incident_stream))
+    now = book.begin(_cause(report), report.receipt.received_at, filter(None, (stream, incident_stream)))
     group = book.read(stream, groups.Group)
     joins = group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open
     episode = group.episode if joins else group.episode + 1
@@ -297,7 +297,7 @@ def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) ->
     if report.alert.severity.worse_than(row.severity):
         state = book.read(incident, incidents.Incident)
         if state.is_open and report.alert.severity.worse_than(state.severity):
-            book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, row.group or "", incident))
+            book.begin(_cause(report), report.receipt.received_at, (incident,))
             _raise(book, incident, report, row.id, _repeated(book, report, row, source_time))
             book.end()
     new = _row_of(book, report, row, source_time)
@@ -312,7 +312,10 @@ def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) 
 
 def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     group, incident = row.group or "", row.incident or ""
-    book.begin(_cause(report), report.receipt.received_at, stepping.involved(book, group, incident))
+    is_last = book.read(group, groups.Group).firing_in(row.episode) == 1
+    book.begin(
+        _cause(report), report.receipt.received_at, stepping.involved(book, group, incident if is_last else None)
+    )
     new = _row_of(book, report, row, source_time)
     resolved = groups.AlertResolved(
         alert=row.id,

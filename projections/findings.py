@@ -27,10 +27,13 @@ class Finding:
 class Verdict:
     """What a verification came to. Counts are of events unless they say otherwise.
 
+    `epoch` is how often the store was restored, and one; the last backup ended at `since`.
     `findings` are the first `MAX_FINDINGS`, in the order in which they were found; `found` is how many there are.
     """
 
     head: int = 0
+    epoch: int = 1
+    since: int = 0
     events: int = 0
     seals: int = 0
     sealed: int = 0

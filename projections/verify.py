@@ -103,12 +103,12 @@ class Walk:
 
     def verify(self, progress: Progress | None = None) -> Verdict:
         """Walk from the first event to the one that is the last now. Raises Unavailable when the store is lost."""
-        verdict, head = self.verdict, self.ledger.head()
-        verdict.head = head
+        verdict, head, identity = self.verdict, self.ledger.head(), self.ledger.identity()
+        verdict.head, verdict.epoch, verdict.since = head, identity.epoch, identity.since
         asof = AsOf(self.ledger)
         inputs = Inputs(self.ledger)
         rederiver = Rederiver(self.org, asof, inputs, verdict)
-        seals = SealCheck(seals_of(self.ledger), set(self.trusted), self.ledger.identity().store, verdict)
+        seals = SealCheck(seals_of(self.ledger), set(self.trusted), identity.store, verdict)
         seals.start()
         window = Window(self._lines(head))
         while not window.is_over:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 from prometheus_client import Counter
@@ -28,13 +29,14 @@ from schemas.received import AlertReceived, encode
 from streams.clock import Clock
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, decide
-from streams.store.writing import prepare
 
 log = structlog.get_logger()
 
 DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not be decided.", ["integration"])
 HANDFUL = 64
 """Incident numbers taken at once at most; a worker that dies loses those it has left."""
+MAX_ALERTS = 200
+"""Alerts that are folded in one save, unless one record has more."""
 RECORD = -1
 """The index of a dead letter that is a whole record."""
 
@@ -55,6 +57,26 @@ class Unreadable:
     integration: str
     body: bytes
     reason: str
+
+
+R = TypeVar("R")
+
+
+def batches(
+    records: "Sequence[tuple[R, Arrival | Unreadable]]",
+) -> "Iterator[Sequence[tuple[R, Arrival | Unreadable]]]":
+    """Records in order, each with what it says, as many together as one save takes."""
+    batch: list[tuple[R, Arrival | Unreadable]] = []
+    alerts = 0
+    for record, arrival in records:
+        size = len(arrival.record.alerts) if isinstance(arrival, Arrival) else 1
+        if batch and alerts + size > MAX_ALERTS:
+            yield batch
+            batch, alerts = [], 0
+        batch.append((record, arrival))
+        alerts += size
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +259,10 @@ class Fold:
     def _why_not(self, report: Report) -> str | None:
         """Why a report alone cannot be decided, without quoting it; None when it can."""
         try:
-            prepare(self._decided([report], (), itertools.count(1)))
-        except (Conflict, Unavailable):
+            self.store.rehearse(Save(self._decided([report], (), itertools.count(1))))
+        except Conflict:  # it can be decided, only not on what was read just now
+            return None
+        except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, only this report may suffer from it
             return f"it cannot be decided ({type(error).__name__})"

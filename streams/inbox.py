@@ -6,7 +6,7 @@ does what first does not matter, nor how often: the fold takes the same receipt 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +21,7 @@ from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments
 from streams.brokers import close_producer, pause_for
 from streams.failpoints import effect
-from streams.fold import Arrival, Fold, Unreadable
+from streams.fold import Arrival, Fold, Unreadable, batches
 from streams.patience import patiently
 from streams.store.base import Conflict, InboxRow, Store
 
@@ -30,8 +30,6 @@ log = structlog.get_logger()
 LEASE = 30.0
 """Seconds that a claim of rows holds; a save takes a fraction of one."""
 BATCH = 50
-MAX_ALERTS = 200
-"""Alerts that are folded in one save, unless one row has more."""
 POLL = 0.2
 """Seconds between looks into an inbox that is empty, with jitter."""
 TIMEOUT_MS = 10_000
@@ -62,7 +60,7 @@ class InboxReader:
     def step(self) -> int:
         """Claim some rows and fold them; returns how many. Blocks; raises Unavailable."""
         rows = self._store.claim_inbox(LEASE, BATCH)
-        for batch in _batches([(row, _read(row)) for row in rows]):
+        for batch in batches([(row, _read(row)) for row in rows]):
             self._save(batch)
         return len(rows)
 
@@ -89,24 +87,6 @@ def _read(row: InboxRow) -> Arrival | Unreadable:
     except BadRecord as error:
         integration = row.key.decode(errors="replace").rpartition(":")[0]
         return Unreadable(pointer, integration, row.body, error.reason)
-
-
-def _batches(
-    read: "Sequence[tuple[InboxRow, Arrival | Unreadable]]",
-) -> "Iterator[Sequence[tuple[InboxRow, Arrival | Unreadable]]]":
-    """The rows in order, as many together as one save takes."""
-    batch: list[tuple[InboxRow, Arrival | Unreadable]] = []
-    alerts = 0
-    for one in read:
-        arrival = one[1]
-        size = len(arrival.record.alerts) if isinstance(arrival, Arrival) else 1
-        if batch and alerts + size > MAX_ALERTS:
-            yield batch
-            batch, alerts = [], 0
-        batch.append(one)
-        alerts += size
-    if batch:
-        yield batch
 
 
 class Forwarder:

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
@@ -56,7 +56,7 @@ class Relay:
     ) -> None:
         self._settings, self._store, self._leadership, self._tell = settings, store, leadership, tell
         self._position = 0
-        self._source = ""
+        self._source = b""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work, or stand by, until `stopping` is set; waits for Kafka and Postgres as long as they do not answer."""
@@ -83,7 +83,7 @@ class Relay:
 
     async def _relay(self, stopping: asyncio.Event) -> None:
         identity = await patiently(self._store.identity)
-        self._source = source_of(identity)
+        self._source = source_of(identity).encode()
         producer = AIOKafkaProducer(
             **client_arguments(self._settings),
             transactional_id=f"{self._settings.topic_prefix}tocsin-relay",
@@ -93,7 +93,7 @@ class Relay:
         )
         try:
             await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
-            self._position = await self._last_sequence(producer)
+            self._position = await self._last_sequence(producer, identity.since)
             log.info("relay resumes", position=self._position)
             while not stopping.is_set():
                 copied = await self._copy(producer)
@@ -131,11 +131,13 @@ class Relay:
 
     def _record(self, event: RawEvent, incidents: dict[str, str]) -> tuple[str, Record]:
         topic = public_topic(self._settings, stream_kind(event.stream))
-        return topic, record(event, incidents.get(event.stream, event.stream), self._source)
+        return topic, record(event, incidents.get(event.stream, event.stream), self._source.decode())
 
-    async def _last_sequence(self, producer: AIOKafkaProducer) -> int:
+    async def _last_sequence(self, producer: AIOKafkaProducer, since: int) -> int:
         """The highest sequence on the public topics that a consumer can see.
 
+        What earlier epochs said counts up to `since`, where the log that was restored ended: positions behind that are
+        given out again.
         The producer has started: what a relay before us left open is committed or aborted by now.
         """
         names = sorted({public_topic(self._settings, kind) for kind in PUBLIC})
@@ -148,30 +150,36 @@ class Relay:
         )
         await asyncio.wait_for(consumer.start(), TIMEOUT_MS / 1000)
         try:
-            return await _highest(consumer, places)
+            found = await _highest(consumer, places)
         finally:
             await consumer.stop()
+        own = found.pop(self._source, 0)
+        return max(own, min(since, max(found.values(), default=0)))
 
 
-async def _highest(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> int:
+async def _highest(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[bytes, int]:
+    """Source -> its highest sequence."""
     consumer.assign(places)
     beginnings, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
     filled = [place for place in places if ends[place] > beginnings[place]]
     if not filled:
-        return 0
+        return {}
     consumer.assign(filled)
     for place in filled:
         consumer.seek(place, max(beginnings[place], ends[place] - LOOK_BACK))
-    highest = 0
+    highest: dict[bytes, int] = {}
     async with asyncio.timeout(TIMEOUT_MS / 1000):
         while any([await consumer.position(place) < ends[place] for place in filled]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                highest = max([highest, *(_sequence(record.headers) for record in records)])
+                for source, sequence in map(_sequence, records):
+                    highest[source] = max(sequence, highest.get(source, 0))
     return highest
 
 
-def _sequence(headers: Iterable[tuple[str, bytes]]) -> int:
-    return next((int(value) for name, value in headers if name == "ce_sequence"), 0)
+def _sequence(record: ConsumerRecord) -> tuple[bytes, int]:
+    """Source and sequence of a record."""
+    headers = dict(record.headers)
+    return headers.get("ce_source", b""), int(headers.get("ce_sequence", 0))
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

@@ -206,7 +206,8 @@ class Sealer:
         )
         try:
             await asyncio.wait_for(producer.start(), TIMEOUT_MS / 1000)
-            published = await self._last_published(place)
+            last = await self._last_published(place)
+            published = await asyncio.to_thread(_goes_on_behind, seals, last)
             while not (stopping.is_set() or left.is_set()):
                 more = await asyncio.to_thread(seals.after, published, COPIED)
                 UNPUBLISHED.set(len(more))
@@ -220,8 +221,8 @@ class Sealer:
         finally:
             await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
 
-    async def _last_published(self, place: TopicPartition) -> int:
-        """The number of the last seal on the topic, 0 when it is empty."""
+    async def _last_published(self, place: TopicPartition) -> Seal | None:
+        """The last seal on the topic."""
         consumer = AIOKafkaConsumer(
             **client_arguments(self.settings), enable_auto_commit=False, request_timeout_ms=TIMEOUT_MS
         )
@@ -231,12 +232,23 @@ class Sealer:
                 consumer.assign([place])
                 end = (await consumer.end_offsets([place]))[place]
                 if end == (await consumer.beginning_offsets([place]))[place]:
-                    return 0
+                    return None
                 consumer.seek(place, end - 1)
                 record = await consumer.getone(place)
-                return decode(record.value).number
+                return decode(record.value)
         finally:
             await consumer.stop()
+
+
+def _goes_on_behind(seals: Seals, last: Seal | None) -> int:
+    """The number of the seal behind which the topic goes on after its `last`.
+
+    Of an earlier epoch it may have more than the backup has; those numbers are given out again.
+    """
+    if last is None:
+        return 0
+    epoch = seals.identity().epoch
+    return last.number if last.epoch == epoch else min(last.number, seals.last_before(epoch))
 
 
 async def published(settings: Settings) -> list[Seal]:

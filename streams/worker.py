@@ -23,7 +23,7 @@ from schemas.received import BadRecord, decode
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, ssl_context
 from streams.failpoints import effect
-from streams.fold import Arrival, Fold, Unreadable
+from streams.fold import Arrival, Fold, Unreadable, batches
 from streams.patience import patiently
 from streams.positions import Lost, Positions, Standing, TopicReplaced
 from streams.store.base import Conflict, Store, TrackingMove
@@ -36,6 +36,7 @@ Fail = Callable[[BaseException], None]
 """Ends the worker with an error."""
 
 BATCH = 200
+"""Records that are taken together at most."""
 TICK = 0.02
 """Seconds that a batch collects; Faust waits them out even when nothing else comes."""
 
@@ -46,6 +47,10 @@ FOLDED = Counter("tocsin_fold_records_total", "Records of the alerts topic folde
 STALLS = Counter("tocsin_fold_stalls_total", "Times a partition was read again because nothing moved.")
 PARTITIONS = Gauge("tocsin_fold_partitions", "Partitions of the alerts topic that were assigned to this worker.")
 BATCHES = Histogram("tocsin_fold_batch_seconds", "Time to load, decide and save a batch.")
+
+
+Read = tuple[EventT[bytes], Arrival | Unreadable]
+"""A record as Kafka has it, and what it says."""
 
 
 class Worker:
@@ -137,7 +142,8 @@ class Worker:
     async def _agent(self, stream: faust.StreamT[bytes]) -> None:
         try:
             async for events in stream.take_events(BATCH, within=TICK):
-                await self._batch(events)
+                for batch in batches([(event, self._arrival(event)) for event in events]):
+                    await self._batch(batch)
         except Exception as error:
             self._fail(error)
             raise
@@ -146,25 +152,26 @@ class Worker:
         if self._failed and not self._failed.done():
             self._failed.set_exception(error)
 
-    async def _batch(self, events: Sequence[EventT[bytes]]) -> None:
+    async def _batch(self, records: Sequence[Read]) -> None:
         arrivals: list[Arrival | Unreadable] = []
         moves: list[TrackingMove] = []
-        for partition in sorted({event.message.partition for event in events}):
-            fresh = self._fresh(partition, [event for event in events if event.message.partition == partition])
+        for partition in sorted({event.message.partition for event, _ in records}):
+            fresh = self._fresh(partition, [read for read in records if read[0].message.partition == partition])
             if not fresh:
                 continue
-            if fresh[0].message.offset != self._positions.folded[partition] + 1:
-                await self._seek_back(partition, fresh[0].message.offset)
+            first, last = fresh[0][0].message.offset, fresh[-1][0].message.offset
+            if first != self._positions.folded[partition] + 1:
+                await self._seek_back(partition, first)
                 continue
-            moves.append(self._move(partition, fresh[-1].message.offset))
-            arrivals += map(self._arrival, fresh)
+            moves.append(self._move(partition, last))
+            arrivals += [arrival for _, arrival in fresh]
         if moves:
             await self._save(arrivals, tuple(moves))
 
-    def _fresh(self, partition: int, events: list[EventT[bytes]]) -> list[EventT[bytes]]:
-        """The events not folded yet; none of a partition that was taken away in the meantime."""
+    def _fresh(self, partition: int, records: Sequence[Read]) -> Sequence[Read]:
+        """The records not folded yet; none of a partition that was taken away in the meantime."""
         folded = self._positions.folded.get(partition)
-        return [] if folded is None else [event for event in events if event.message.offset > folded]
+        return [] if folded is None else [read for read in records if read[0].message.offset > folded]
 
     def _arrival(self, event: EventT[bytes]) -> Arrival | Unreadable:
         message = event.message

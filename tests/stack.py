@@ -42,6 +42,7 @@ class Installation:
     """The tree that it runs; a test of a mistake has another."""
 
     def __init__(self, services: Services, dsn: str, prefix: str, folder: Path, **settings: str) -> None:
+        self.prefix = prefix
         self.folder, self.dsn, self.clock = folder, dsn, FileClock(folder / "clock")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         given = {

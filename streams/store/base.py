@@ -75,10 +75,11 @@ class RawEvent:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which store this is. `epoch` is raised when it is restored from a backup."""
+    """Which store this is. `epoch` is raised when it is restored from a backup, whose log ended at `since`."""
 
     store: str
     epoch: int
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,9 @@ class Store(Protocol):
 
         Raises Conflict when something has changed, Unavailable when the outcome is not known.
         """
+
+    def rehearse(self, save: Save) -> None:
+        """Write everything and take it back: raises what `save` would, Unstorable above all, and leaves nothing."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Nobody else saves while this is entered; the thread that entered it may. Raises Unavailable."""

@@ -87,7 +87,7 @@ class PostgresLedger:
             return self._connection.execute(query.encode(), params).fetchall()
         except psycopg.OperationalError as error:
             raise Unavailable(f"Postgres does not answer ({type(error).__name__})") from error
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise WrongStore("the store is not migrated: run `tocsin migrate`") from error
 
     def _lines(self, where: str, *params: Any) -> list[Line]:
@@ -98,8 +98,8 @@ class PostgresLedger:
         ]
 
     def identity(self) -> Identity:
-        store, epoch = self._rows("select store, epoch from store_identity")[0]
-        return Identity(str(store), epoch)
+        store, epoch, since = self._rows("select store, epoch, since from store_identity")[0]
+        return Identity(str(store), epoch, since)
 
     def head(self) -> int:
         return int(self._rows("select coalesce(max(notification_id), 0) from stored_events")[0][0])

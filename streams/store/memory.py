@@ -164,6 +164,11 @@ class MemoryStore(MemoryInputs):
             self._changed.notify_all()
             return len(self.log)
 
+    def rehearse(self, save: Save) -> None:
+        prepare(save.book)
+        with self._changed:
+            self._check(save)
+
     def _check(self, save: Save) -> None:
         """Raises Conflict for anything that is not as it was looked at; writes nothing."""
         book = save.book

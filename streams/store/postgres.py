@@ -7,8 +7,8 @@ has moved. Committed states are kept in a bounded cache: a stale one is harmless
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, LiteralString, cast
 
@@ -44,6 +44,10 @@ STATEMENT_TIMEOUT = 10.0
 LOCK_TIMEOUT = 5.0
 COLUMNS: LiteralString = "originator_id, originator_version, topic, state, notification_id, hash"
 DECIDED_AT: LiteralString = "(convert_from(state, 'UTF8')::jsonb #>> '{decision,decided_at}')::timestamptz"
+
+
+class _TakenBack(Exception):
+    """Ends the transaction of a rehearsal."""
 
 
 class PostgresStore(Inputs, Claims):
@@ -146,8 +150,8 @@ class PostgresStore(Inputs, Claims):
         return [_raw(row) for row in self._rows(query, (after, limit))]
 
     def identity(self) -> Identity:
-        row = self._rows("select store, epoch from store_identity")[0]
-        return Identity(str(row["store"]), row["epoch"])
+        row = self._rows("select store, epoch, since from store_identity")[0]
+        return Identity(str(row["store"]), row["epoch"], row["since"])
 
     def head(self) -> int:
         return self._integer("select coalesce(max(notification_id), 0) from stored_events")
@@ -212,21 +216,34 @@ class PostgresStore(Inputs, Claims):
     # -- saving --------------------------------------------------------------------------------------------------
 
     def save(self, save: Save) -> int:
-        book = save.book
-        prepared = writing.prepare(book)
+        prepared = writing.prepare(save.book)
         try:
-            with answers():
-                position = self._recorder.save(
-                    [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events],
-                    prepared.hashes,
-                    lambda cursor: writing.write_rows(cursor, save),
-                    lambda cursor: writing.write_snapshots(cursor, prepared.states, book.entries),
-                )
+            position = self._write(save, prepared, lambda _: None)
         except Exception:
-            self._forget(book.streams.keys())
+            self._forget(save.book.streams.keys())
             raise
         self._remember(prepared.states)
         return position
+
+    def rehearse(self, save: Save) -> None:
+        def take_back(cursor: writing.Cursor) -> None:
+            raise _TakenBack
+
+        with suppress(_TakenBack):
+            self._write(save, writing.prepare(save.book), take_back)
+
+    def _write(self, save: Save, prepared: writing.Prepared, at_last: Callable[[writing.Cursor], None]) -> int:
+        def after(cursor: writing.Cursor) -> None:
+            writing.write_snapshots(cursor, prepared.states, save.book.entries)
+            at_last(cursor)
+
+        with answers():
+            return self._recorder.save(
+                [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events],
+                prepared.hashes,
+                lambda cursor: writing.write_rows(cursor, save),
+                after,
+            )
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

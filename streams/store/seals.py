@@ -60,6 +60,15 @@ class Seals:
         rows = self._rows("select document from seals order by number desc limit 1")
         return decode(bytes(rows[0][0])) if rows else None
 
+    def last_before(self, epoch: int) -> int:
+        """The number of the last seal of earlier epochs, 0 when there is none. Looks from the end."""
+        query = (
+            "select number from seals where (convert_from(document, 'UTF8')::jsonb ->> 'epoch')::bigint < %s"
+            " order by number desc limit 1"
+        )
+        rows = self._rows(query, epoch)
+        return int(rows[0][0]) if rows else 0
+
     def after(self, number: int, limit: int) -> list[Seal]:
         """The seals after the `number`-th, in order, at most `limit`."""
         query = "select document from seals where number > %s order by number limit %s"

@@ -6,7 +6,7 @@ is all of its processes together. CPU of a child that has ended is in its parent
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ import psutil
 
 from compose.processes import MARK
 from tests.bench.figures import Use
+
+DEEPEST = 10
+"""Generations that are looked at above a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,34 @@ def uses(folder: Path) -> Mapping[str, Use]:
     cpu: dict[str, float] = {}
     own: dict[str, int] = {}
     shared: dict[str, int] = {}
-    names: dict[int, str | None] = {}
-    for process in psutil.process_iter():  # in order of pid: a parent nearly always comes before its children
+    for process, name in _named(folder):
         try:
-            name = names[process.pid] = _mark(process, folder) or names.get(process.ppid())
-            if name is None:
-                continue
             times, memory = process.cpu_times(), process.memory_info()
-        except (psutil.Error, OSError):  # not ours, or it has just ended
+        except psutil.Error:  # it has just ended
             continue
         cpu[name] = cpu.get(name, 0.0) + sum(times[:4])  # of itself and of its ended children
         own[name] = own.get(name, 0) + memory.rss - memory.shared
         shared[name] = max(shared.get(name, 0), memory.shared)
     return {name: Use(cpu[name], own[name] + shared[name]) for name in cpu}
+
+
+def _named(folder: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """The processes that have a mark of below `folder`, or an ancestor that has one, with its name."""
+    marks: dict[int, str | None] = {}
+    parents: dict[int, int] = {}
+    found = list(psutil.process_iter())
+    for process in found:
+        try:
+            marks[process.pid], parents[process.pid] = _mark(process, folder), process.ppid()
+        except (psutil.Error, OSError):  # not ours, or it has just ended
+            continue
+    for process in found:
+        pid = process.pid
+        for _ in range(DEEPEST):
+            if marks.get(pid) is None:
+                pid = parents.get(pid, pid)
+        if name := marks.get(pid):
+            yield process, name
 
 
 def _mark(process: psutil.Process, folder: Path) -> str | None:

@@ -72,7 +72,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Meddle:
-    """A person acts on the n-th incident at the worst moment: between the next decision and its save."""
+    """Somebody acts on the n-th incident at the worst moment: between the next decision and its save."""
 
     verb: str
     incident: int
@@ -124,7 +124,7 @@ steps = st.one_of(
     says,
     st.builds(SayAgain, st.integers(0, 50)),
     st.builds(Do, verbs, st.integers(1, 2)),
-    st.builds(Meddle, verbs, st.integers(1, 2)),
+    st.builds(Meddle, verbs | st.just("page"), st.integers(1, 2)),
     st.builds(Wait, st.sampled_from([1, 20, 45, 70, 301, 601, 1300])),
     st.builds(Break, outcomes),
     st.builds(Die),
@@ -137,6 +137,7 @@ phrases = st.one_of(
     steps.map(lambda step: [step]),
     st.builds(lambda alert, late: [Say(alert, True), Say(alert, False), Say(alert, True, late)], numbers, late),
     numbers.map(lambda alert: [Break(Retry("r")), Say(alert, True), Do("ack", 1)]),
+    st.builds(lambda verb: [Say(0, True), Meddle(verb, 1), Say(1, True)], verbs | st.just("page")),
     st.just([Do("ack", 1), Do("unack", 1)]),
     st.just([Do("resolve", 1), Do("reopen", 1)]),
 )
@@ -165,8 +166,11 @@ def fold(world: MemoryWorld, records: Sequence[AlertReceived]) -> None:
 
 
 def act(world: MemoryWorld, verb: str, incident: str) -> None:
-    """A person acts, if there is such an incident and its status allows it."""
-    if incident in world._streams():
+    """A person acts, if there is such an incident and its status allows it; or the pager does."""
+    if verb == "page":
+        world._now += timedelta(seconds=301)
+        world.pager.step()
+    elif incident in world._streams():
         with suppress(Refused):
             world.command_only(verb, incident, "ada")
 

@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
 
 from compose.processes import MARK, mark_of
 from tests.bench.figures import Use
@@ -23,6 +27,30 @@ def test_a_process_counts_under_its_mark_together_with_what_it_started(tmp_path:
         process.stdin.write(b"\n")
     assert set(found) == {"worker"} and not elsewhere
     assert found["worker"].cpu >= 0.2 and found["worker"].memory > 1_000_000
+
+
+def test_a_child_may_have_a_smaller_pid_than_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pids begin again at the smallest when they have come to the largest."""
+
+    class Process:
+        def __init__(self, pid: int, parent: int, name: str = "") -> None:
+            self.pid, self._parent, self._name = pid, parent, name
+
+        def environ(self) -> dict[str, str]:
+            return {MARK: mark_of(tmp_path, self._name, 1)} if self._name else {}
+
+        def ppid(self) -> int:
+            return self._parent
+
+        def cpu_times(self) -> tuple[float, ...]:
+            return (1.0, 0.5, 0.0, 0.0)
+
+        def memory_info(self) -> SimpleNamespace:
+            return SimpleNamespace(rss=30, shared=10)
+
+    running = [Process(1, 0), Process(7, 900), Process(8, 1), Process(900, 1, "postgres")]
+    monkeypatch.setattr(psutil, "process_iter", lambda: running)
+    assert uses(tmp_path) == {"postgres": Use(3.0, 50)}
 
 
 def test_only_what_was_used_between_two_looks_counts() -> None:

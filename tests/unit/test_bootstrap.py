@@ -1,8 +1,11 @@
 """`make` on a machine where something is missing: one sentence, also from a Python that is too old to run the rest."""
 
 import ast
+import fcntl
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,46 @@ def test_the_command_works_from_a_path_with_quotes_and_spaces(monkeypatch: pytes
     assert (tmp_path / "tocsin.pth").read_text() == f"{ROOT}\n"
     done = subprocess.run([venv / "bin" / "tocsin", "ack", "INC-1"], stdout=subprocess.PIPE, check=True, env=os.environ)
     assert done.stdout == b"-P -m compose.cli ack INC-1\n"
+
+
+HOLDS = """
+import subprocess, sys, time
+from compose import bootstrap
+with open(sys.argv[1]) as lock:
+    bootstrap.wait_for(lock)
+    pip = subprocess.Popen(["sleep", "60"], close_fds=False)
+    print(pip.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_outlives_a_killed_run_is_waited_for(tmp_path: Path) -> None:
+    """Two of pip in one environment destroy each other's work: seen when a first start was killed and run again."""
+    file = tmp_path / "lock"
+    file.touch()
+    command = [sys.executable, "-c", HOLDS, str(file)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as killed, file.open() as lock:
+        assert killed.stdout is not None
+        pip = int(killed.stdout.readline())
+        killed.kill()
+        killed.wait(10)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(pip, signal.SIGKILL)
+        bootstrap.wait_for(lock)
+
+
+def test_an_environment_that_is_the_systems_python_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is left of one that was half removed: bin/python, which without its pyvenv.cfg installs into the system."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    python = venv / "bin" / "python"
+    packages = next((venv / "lib").iterdir()) / "site-packages"
+    (packages / "pip.py").touch()
+    monkeypatch.setattr(bootstrap, "VENV", venv)
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    assert bootstrap.answers(python)
+    (venv / "pyvenv.cfg").unlink()
+    assert not bootstrap.answers(python)

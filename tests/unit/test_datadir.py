@@ -6,6 +6,7 @@ import re
 import socket
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +123,15 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match=r"cannot be used .*set TOCSIN_DATA_DIR"):
         DataDir(tmp_path / "file" / "data").__enter__()
+
+
+def test_a_first_start_without_room_is_one_sentence(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compose.datadir.shutil.disk_usage", lambda _: SimpleNamespace(free=20_500_000))
+    with DataDir(directory) as data:
+        with pytest.raises(StartError, match=r"Only 20 MB are free for .* takes 150 MB: make room, or set TOCSIN_DATA"):
+            data.check_room()
+        data.port("gateway")  # it was started before: people may still be paged on what is left
+        data.check_room()
 
 
 def test_ports_stay_the_same_while_they_are_free(directory: Path) -> None:

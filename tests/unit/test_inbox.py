@@ -11,8 +11,8 @@ import pytest
 from schemas.received import decode, encode, received, split
 from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
-from streams.fold import Arrival
-from streams.inbox import MAX_ALERTS, InboxReader, _batches
+from streams.fold import MAX_ALERTS, Arrival, batches
+from streams.inbox import InboxReader
 from streams.store.base import InboxRow, Save, TrackingMove
 from streams.store.deciding import open_book
 from tests.memory_world import ORG, MemoryWorld
@@ -106,9 +106,9 @@ def test_rows_are_folded_together_and_in_order_up_to_a_limit(world: InboxWorld) 
         ]
         world.receive(webhook(members), world.now() + timedelta(milliseconds=len(world.rows)))
     read = [(row, _read(row)) for row in world.store.claim_inbox(-1, 100)]
-    batches = list(_batches(read))
-    assert [row for batch in batches for row, _ in batch] == [row for row, _ in read]
-    sizes = [[len(arrival.record.alerts) for _, arrival in batch if isinstance(arrival, Arrival)] for batch in batches]
+    found = list(batches(read))
+    assert [row for batch in found for row, _ in batch] == [row for row, _ in read]
+    sizes = [[len(arrival.record.alerts) for _, arrival in batch if isinstance(arrival, Arrival)] for batch in found]
     assert all(sum(size) <= MAX_ALERTS or len(size) == 1 for size in sizes)
     assert len(sizes) < len(read)
     while world.read():

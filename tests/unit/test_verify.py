@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from domain import commands, ids, incidents
 from domain.decision import Actor, Cause, Decision
@@ -28,7 +28,7 @@ from streams.store.deciding import open_book
 from streams.store.ledger import Line, Payload
 from tests.auditing import KEY, KeepingStore, MemoryLedger, rehashed, seals_over, verify
 from tests.memory_world import MemoryWorld
-from tests.stories.test_any_history import histories, live
+from tests.stories.test_any_history import Meddle, Say, histories, live
 from tests.world import CONFIG, alert, webhook
 
 
@@ -143,6 +143,7 @@ def test_an_honest_log_has_nothing_wrong_and_every_decision_is_made_again(ledger
 
 
 @settings(max_examples=60, deadline=None)
+@example([Say(0, True), Meddle("page", 1), Say(1, True)])
 @given(histories)
 def test_whatever_happens_verifies(history: list[Any]) -> None:
     world, store = keeping()

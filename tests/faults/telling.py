@@ -1,0 +1,82 @@
+"""The story told with one fault, and how its outcome differs from the undisturbed one."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import fields
+
+from tests.faults.site import PATIENCE, Fault, Outcome, Site
+from tests.stack import until
+
+ALONE = 3.0
+"""Seconds that a role stands still of which no other process takes the work: a gateway, whoever holds a lock."""
+SHARED = ("worker", "pager")
+"""Roles that take over from each other."""
+
+
+class NotReached(AssertionError):
+    """The story came to its end without the fault."""
+
+
+def told(site: Site, fault: Fault) -> Outcome:
+    """What becomes of the story with `fault`. Raises NotReached, AssertionError when it does not come to an end."""
+    with ExitStack() as spares, ThreadPoolExecutor(1) as helper:
+        if fault.action == "stop" and fault.role in SHARED:
+            spares.enter_context(site.spare(fault.role))
+        site.arm(fault)
+        try:
+            meanwhile = helper.submit(_help, site, fault, spares)
+            name = site.tell()
+            if not reached(site, fault):
+                raise NotReached(f"{fault} did not happen")
+        finally:
+            site.disarm()
+        meanwhile.result(PATIENCE)
+        site.rest(name)
+        return site.outcome(name)
+
+
+def reached(site: Site, fault: Fault) -> bool:
+    """Whether the fault has happened; what is only done every second or ten is waited for."""
+    end = time.monotonic() + (12.0 if fault.role == "projector" else 2.5)
+    while time.monotonic() < end and not site.struck():
+        time.sleep(0.1)
+    return site.struck()
+
+
+def _help(site: Site, fault: Fault, spares: ExitStack) -> None:
+    """Do what the fault needs from outside."""
+    if fault.action not in ("stop", "pause"):
+        return
+    until(f"{fault}", lambda: site.struck() or None, PATIENCE)
+    if fault.action == "stop":
+        site.thaw(fault.role, _elsewhere(site) if fault.role in SHARED else _later(ALONE))
+    else:
+        spares.enter_context(site.spare(fault.role))
+        log = site.installation.folder / f"spare-{fault.role}.log"
+        seen = log.read_text().count("partitions assigned")
+        until("a rebalance", lambda: log.read_text().count("partitions assigned") > seen or None, 30.0)
+        site.go()
+
+
+def _elsewhere(site: Site) -> Callable[[], bool | None]:
+    """Whether somebody else has saved what the one that stands still had in hand."""
+    head = site.head()
+    return lambda: site.head() > head or None
+
+
+def _later(seconds: float) -> Callable[[], bool | None]:
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() > end or None
+
+
+def difference(fault: Fault, outcome: Outcome, undisturbed: Outcome) -> str:
+    """In which parts the outcome differs; empty when it is the same.
+
+    A gateway that dies with an answer makes its sender post again: that report counts twice and decides nothing.
+    """
+    parts = [part.name for part in fields(Outcome) if getattr(outcome, part.name) != getattr(undisturbed, part.name)]
+    if "counts" in parts and fault.role == "gateway" and len(outcome.counts) == len(undisturbed.counts):
+        parts.remove("counts")
+    return ", ".join(parts)
