@@ -23,6 +23,7 @@ from rich.table import Table
 from compose.datadir import read_running
 from compose.processes import StartError
 from compose.progress import console
+from compose.roles import NotConfigured
 from projections.audit import Account, NoIncident, NotPaged, account
 from projections.findings import Verdict
 from projections.references import incident_key
@@ -32,8 +33,9 @@ from schemas.seals import BadSeal, public_hex
 from schemas.settings import BadSettings, Settings, load_settings
 from streams import seal_file
 from streams.seal_key import BadKey, key_path, public_key
-from streams.store.base import StoreError
+from streams.store.base import StoreError, Unavailable
 from streams.store.ledger import PostgresLedger
+from streams.topics import TopicsNotMade
 
 data_dir_option = click.option(
     "--data-dir",
@@ -77,13 +79,23 @@ def dsn_of(settings: Settings) -> str:
 
 
 @contextmanager
+def plainly() -> Iterator[None]:
+    """What goes wrong with the store, the topics or the seals within ends the command with a sentence and a remedy."""
+    try:
+        yield
+    except Unavailable as error:
+        raise click.ClickException(f"{error}: is it running, and is its address right (TOCSIN_POSTGRES_DSN)?") from None
+    except (NotConfigured, StartError, StoreError, TopicsNotMade, BadKey, BadSeal) as error:
+        raise click.ClickException(f"{error}.".replace("..", ".").replace("?.", "?")) from None
+
+
+@contextmanager
 def reading(settings: Settings) -> Iterator[PostgresLedger]:
     """The log; what goes wrong ends the command with a sentence."""
     ledger = PostgresLedger(dsn_of(settings))
     try:
-        yield ledger
-    except (StoreError, BadKey, BadSeal) as error:
-        raise click.ClickException(f"{error}.".replace("..", ".")) from None
+        with plainly():
+            yield ledger
     finally:
         ledger.close()
 

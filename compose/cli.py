@@ -41,8 +41,9 @@ def _role(name: str, doc: str) -> None:
     def start() -> None:
         roles, server = import_module("compose.roles"), import_module("gateway.server")
         try:
-            roles.run(name, getattr(roles, name), _settings())
-        except (roles.NotConfigured, server.ServeError) as error:
+            with auditing.plainly():
+                roles.run(name, getattr(roles, name), _settings())
+        except server.ServeError as error:
             raise click.ClickException(str(error)) from None
 
 
@@ -64,8 +65,9 @@ def mailbox(maildir: str, port: int) -> None:
 @main.command("migrate")
 def migrate() -> None:
     """Bring the database and the topics up to date; for installations that do not use `up`."""
-    prepare = import_module("compose.prepare").prepare
-    asyncio.run(prepare(_settings(), None))
+    prepare, settings = import_module("compose.prepare").prepare, _settings()
+    with auditing.plainly():
+        asyncio.run(prepare(settings, None))
     click.echo("Database and topics are up to date.")
 
 
@@ -92,4 +94,4 @@ def token(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="tocsin")

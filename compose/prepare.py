@@ -32,6 +32,7 @@ async def prepare(settings: Settings, generated: Secrets | None) -> None:
 
     Raises WrongStore, Unavailable, TopicsNotMade: each says in a sentence what to do.
     """
+    required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     await asyncio.gather(asyncio.to_thread(migrate_all, settings), ensure_topics(settings))
     if generated is not None:
         await asyncio.to_thread(load_example, settings, generated)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from compose.auditing import data_dir_option, dsn_of, placed
-from streams.store.base import StoreError
+from compose.auditing import data_dir_option, dsn_of, placed, plainly
 
 
 @click.command("rebuild")
@@ -20,13 +19,12 @@ def rebuild(accept: bool, data_dir: Path) -> None:
     """
     rebuilding, postgres = import_module("projections.rebuild"), import_module("streams.store.postgres")
     dsn = dsn_of(placed(data_dir))
-    store = postgres.PostgresStore(dsn)
-    try:
-        difference = rebuilding.rebuild(dsn, store, accept, click.echo)
-    except StoreError as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        store.close()
+    with plainly():
+        store = postgres.PostgresStore(dsn)
+        try:
+            difference = rebuilding.rebuild(dsn, store, accept, click.echo)
+        finally:
+            store.close()
     sys.exit(0 if difference.swapped else 1)
 
 

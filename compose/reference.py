@@ -1,4 +1,4 @@
-"""The reference that follows from the code: settings, events, commands, problems, metrics, topics.
+"""The reference that follows from the code: API, settings, events, commands, problems, metrics, topics.
 
 `python -m compose.reference` writes it.
 
@@ -19,6 +19,7 @@ import click
 import yaml
 
 from compose.cli import main as tocsin
+from compose.reference_api import api_page, row
 from compose.reference_limits import limits_page
 from compose.reference_metrics import metrics_page
 from domain.events import KINDS
@@ -90,6 +91,7 @@ BEFORE_ROUTES = f"""\
 def files() -> Mapping[str, str]:
     """Everything that is written to docs/reference, by path there."""
     made = {
+        "api.md": api_page(_api()),
         "settings.md": settings_page(),
         "events.md": events_page(),
         "cli.md": cli_page(),
@@ -120,7 +122,7 @@ def settings_page() -> Iterator[str]:
     for name, shape in Settings.model_json_schema()["properties"].items():
         default = Settings.model_fields[name].default
         shown = "" if default is None or default == "" else f"`{default}`"
-        yield _row(f"`{PREFIX}{name.upper()}`", shown, _values(shape), shape["description"])
+        yield row(f"`{PREFIX}{name.upper()}`", shown, _values(shape), shape["description"])
 
 
 def _values(shape: Mapping[str, Any]) -> str:
@@ -180,7 +182,7 @@ def _option(option: click.Option) -> str:
     default = f"`{option.default}`" if isinstance(option.default, str | int) and not option.is_flag else ""
     default = "required" if option.required else default
     variable = f"`{option.envvar}`" if option.envvar else ""
-    return _row(words + taken, default, variable, option.help or choices)
+    return row(words + taken, default, variable, option.help or choices)
 
 
 def problems_page() -> Iterator[str]:
@@ -189,14 +191,19 @@ def problems_page() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for kind in PROBLEMS.values():
         after = f"{kind.retry_after} s" if kind.retry_after and kind.status == 503 else ""
-        yield _row(f"`{kind.name}`", str(kind.status), kind.title, kind.remedy, after)
+        yield row(f"`{kind.name}`", str(kind.status), kind.title, kind.remedy, after)
     yield from ("", "## Before a route is asked", "", BEFORE_ROUTES)
     yield from ("", "## Which route answers what", "", "| route | answers | refuses |", "|---|---|---|")
+    for path, methods in _api()["paths"].items():
+        for method, operation in methods.items():
+            yield row(f"`{method.upper()} {path}`", *_answers(operation["responses"]))
+
+
+def _api() -> dict[str, Any]:
+    """The OpenAPI document."""
     described = Api(lifespan=lambda _: nullcontext())
     add_routes(described)
-    for path, methods in described.openapi()["paths"].items():
-        for method, operation in methods.items():
-            yield _row(f"`{method.upper()} {path}`", *_answers(operation["responses"]))
+    return described.openapi()
 
 
 def _answers(responses: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
@@ -204,10 +211,6 @@ def _answers(responses: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     names = [re.findall(r"`(\w+)`", responses[status]["description"]) for status in sorted(responses)]
     fine = [status for status, named in zip(sorted(responses), names, strict=True) if not named]
     return ", ".join(fine), ", ".join(f"`{name}`" for named in names for name in named)
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _doc(thing: type) -> str:

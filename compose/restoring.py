@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from compose.auditing import data_dir_option, dsn_of
+from compose.auditing import data_dir_option, dsn_of, plainly
 from compose.datadir import DataDir
 from compose.embedded.postgres import EmbeddedPostgres
 from compose.processes import StartError
 from schemas.settings import BadSettings, Settings, load_settings
-from streams.store.base import StoreError
 from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA
 from streams.store.restoring import raise_epoch
@@ -27,13 +26,11 @@ def restored(data_dir: Path) -> None:
     """
     try:
         settings = load_settings(data_dir=data_dir)
-        with _database(settings) as dsn:
-            migrate(dsn, "streams.store", SCHEMA)
-            identity = raise_epoch(dsn)
     except BadSettings as error:
         raise click.ClickException("\n".join(error.problems)) from None
-    except (StartError, StoreError) as error:
-        raise click.ClickException(f"{error}.".replace("..", ".")) from None
+    with plainly(), _database(settings) as dsn:
+        migrate(dsn, "streams.store", SCHEMA)
+        identity = raise_epoch(dsn)
     click.echo(f"Epoch {identity.epoch} of store {identity.store} goes on behind position {identity.since}.")
 
 

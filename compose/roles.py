@@ -7,11 +7,11 @@ expected ends it with a non-zero exit; the supervisor starts it again.
 import asyncio
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -67,6 +67,19 @@ async def _until_signal(role: str, work: Work, settings: Settings) -> None:
     async with exposed(settings):
         await work(settings, stopping)
     log.info("role stops")
+
+
+async def _together(stopping: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
+    """Run the parts of a role until `stopping` is set and each has ended.
+
+    Raises their errors, and RuntimeError when one ends before, even without an error: a part that is cancelled, by a
+    library that cancels what it is awaited for, would be missing and nobody would know.
+    """
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(part) for part in parts]
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.is_set() and all(task.cancelled() or not task.exception() for task in ended):
+            raise RuntimeError("a part of this role ended by itself")
 
 
 def open_store(settings: Settings) -> PostgresStore:
@@ -189,11 +202,8 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     sealer = Sealer(settings, partial(Seals, _dsn(settings)), Leadership(_dsn(settings), Seat.SEALER), clock)
     settle()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(projecting.run(stopping))
-            tasks.create_task(relaying.run(stopping))
-            tasks.create_task(pruner.run(stopping))
-            tasks.create_task(sealer.run(stopping))
+        parts = (projecting, relaying, pruner, sealer)
+        await _together(stopping, *(part.run(stopping) for part in parts))
     finally:
         progress.close()
         for store in stores:
@@ -231,12 +241,18 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
         catch_up_hold=timedelta(seconds=settings.catch_up_hold),
     )
     settle()
+
+    async def from_topic() -> None:
+        if await until_reached(settings, stopping):
+            await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
+
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(InboxReader(store, fold).run(stopping))
-            tasks.create_task(Forwarder(settings, store).run(stopping))
-            tasks.create_task(Expiry(settings, store, fold, EndOffsets(settings, clock)).run(stopping))
-            if await until_reached(settings, stopping):
-                await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
+        await _together(
+            stopping,
+            InboxReader(store, fold).run(stopping),
+            Forwarder(settings, store).run(stopping),
+            Expiry(settings, store, fold, EndOffsets(settings, clock)).run(stopping),
+            from_topic(),
+        )
     finally:
         store.close()

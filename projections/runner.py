@@ -34,6 +34,8 @@ LOCK = 7203
 BATCH = 500
 POLL = 0.5
 """Seconds between looks at the log when nobody says that there is something new."""
+GATHER = 0.03
+"""Seconds that events gather after a batch that was not full."""
 STANDBY = 0.5
 """Seconds between a standby's attempts at the lock."""
 STATEMENT_TIMEOUT = 30.0
@@ -145,6 +147,8 @@ class Projector:
             await _sleep(STANDBY, stopping)
         elif projected == 0:
             await in_thread(partial(self.store.wait, POLL))
+        elif projected < self.batch:
+            await _sleep(GATHER, stopping)
 
     def _after_failure(self, error: Unavailable) -> float:
         """Say once that Postgres is away; returns the seconds until the next attempt."""

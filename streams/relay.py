@@ -31,6 +31,8 @@ log = structlog.get_logger()
 BATCH = 500
 POLL = 1.0
 """Seconds between looks when nobody says that something was saved."""
+GATHER = 0.1
+"""Seconds that events gather after a batch that was not full: a transaction costs as much as many records."""
 LONGEST_PAUSE = 15.0
 """Seconds between attempts while Kafka does not answer, at most."""
 TIMEOUT_MS = 10_000
@@ -101,6 +103,8 @@ class Relay:
                 if not copied:
                     await asyncio.to_thread(self._store.wait, POLL)
                     await asyncio.to_thread(self._leadership.hold)
+                elif copied < BATCH:
+                    await _pause(stopping, GATHER)
         finally:
             await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
 

@@ -31,6 +31,7 @@ from streams.store.memory import MemoryStore
 from tests.world import CONFIG, START, Said, Seen, World, alert, webhook
 
 ORG = "default"
+SETTINGS = Settings()
 VERBS = {
     "ack": incidents.Acknowledge(),
     "unack": incidents.Unacknowledge(),
@@ -52,8 +53,8 @@ class MemoryWorld(World):
         self.channel = MemoryChannel("email")
         self.fold = Fold(self.store, ORG, self.now, timedelta(seconds=60), timedelta(seconds=30))
         self.pager = Pager(self.store, ORG, self.now, {"email": self.channel})
-        self.ends = EndOffsets(Settings(), self.now)
-        self.expiry = Expiry(Settings(), self.store, self.fold, self.ends)
+        self.ends = EndOffsets(SETTINGS, self.now)
+        self.expiry = Expiry(SETTINGS, self.store, self.fold, self.ends)
         self.offset = -1
         self._taken: set[int] = set()
         self.configure(config)

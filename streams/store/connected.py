@@ -41,7 +41,8 @@ class Connected:
     def __init__(self, dsn: str, schema: str, pool_size: int, statement_timeout: float, lock_timeout: float) -> None:
         self._dsn = dsn
         self._datastore = Datastore(dsn, schema, pool_size, statement_timeout, lock_timeout)
-        self._recorder = Recorder(self._datastore)
+        with answers():
+            self._recorder = Recorder(self._datastore)
 
     def _rows(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[DictRow]:
         with answers(), self._recorder.transaction() as cursor:

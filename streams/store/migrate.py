@@ -48,7 +48,7 @@ def migrate(dsn: str, package: str, schema: str) -> int:
         with connect(dsn, STATEMENT_TIMEOUT, lock_timeout=LOCK_TIMEOUT) as connection, connection.transaction():
             return _migrate(connection, migrations(package), schema)
     except psycopg.OperationalError as error:
-        raise Unavailable(f"migration of schema {schema}: the database does not answer") from error
+        raise Unavailable(f"Postgres does not answer (migration of schema {schema})") from error
 
 
 def _migrate(connection: psycopg.Connection, wanted: list[Migration], schema: str) -> int:

@@ -83,6 +83,9 @@ class Datastore(PostgresDatastore):
             reconnect_timeout=RECONNECT,
         )
 
+    def register_type_adapters(self) -> None:
+        """Nothing: there are no composite types, and a store can be opened while its database is away."""
+
 
 class Recorder(PostgresProcessRecorder):
     """The log of events. Reading is the library's; saving is `save`."""

@@ -210,6 +210,27 @@ class Topics:
                 await asyncio.sleep(0.05)
         stopping.set()
         await asyncio.wait_for(working, 30)
+        await self.visible()
+
+    async def visible(self) -> None:
+        """Wait until consumers see what was committed: the broker says "committed" before its markers are written."""
+        names = [public_topic(self.settings, kind) for kind in PUBLIC]
+        levels = ("read_committed", "read_uncommitted")
+        consumers = [
+            AIOKafkaConsumer(*names, **client_arguments(self.settings), isolation_level=level) for level in levels
+        ]
+        for consumer in consumers:
+            await consumer.start()
+        try:
+            async with asyncio.timeout(30):
+                while True:
+                    seen, written = [await one.end_offsets(sorted(one.assignment())) for one in consumers]
+                    if seen == written:
+                        return
+                    await asyncio.sleep(0.05)
+        finally:
+            for consumer in consumers:
+                await consumer.stop()
 
     async def read(self) -> list[ConsumerRecord]:
         """Every record that a consumer sees."""

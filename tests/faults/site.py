@@ -36,6 +36,8 @@ from tests.world import alert, webhook
 
 PARTITIONS = 4
 ROLES = ("gateway", "worker", "pager", "projector")
+UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "role starts", "projector": "role starts"}
+"""What the log says once a role works."""
 PATIENCE = 60.0
 """Seconds for a step of the story to be over: a worker that was killed is missed by Kafka after 10."""
 NUDGE = 1.5
@@ -116,6 +118,19 @@ class Site(RealWorld):
         """Whoever pauses at a point goes on."""
         self._plan.with_suffix(GO).touch()
 
+    def published(self, sealed: bool) -> None:
+        """Wait until the relay has copied what is in the log, and, if asked, the sealer has sealed it."""
+        head = self.head()
+        sealing = "(select coalesce(max(last), 0) from tocsin.seals)" if sealed else f"{head}"
+        query = f"select position >= {head} and {sealing} >= {head} from tocsin.progress where role = 'relay'"
+
+        def look() -> bool | None:
+            with psycopg.connect(self.installation.dsn) as connection:
+                row = connection.execute(query.encode()).fetchone()
+            return (row and row[0]) or None
+
+        until("the relay, and the sealer", look, PATIENCE)
+
     def linger(self, seconds: float = 12.0) -> None:
         """Wait for what is done only now and then: seals every ten seconds, copies of them a second later."""
         time.sleep(seconds)
@@ -143,12 +158,14 @@ class Site(RealWorld):
             for name, value in psutil.Process(own).environ().items()
             if name not in (MARK, f"{PREFIX}FAILPOINTS", f"{PREFIX}METRICS_PORT", f"{PREFIX}GATEWAY_PORT")
         }
-        with (self.installation.folder / f"spare-{role}.log").open("a") as log:
+        file = self.installation.folder / f"spare-{role}.log"
+        with file.open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "compose.cli", role], cwd=self.installation.root, env=environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         try:
+            until(f"a second {role}", lambda: UP[role] in file.read_text() or None)
             yield
         finally:
             process.terminate()

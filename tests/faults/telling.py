@@ -33,6 +33,8 @@ def told(site: Site, fault: Fault) -> Outcome:
         finally:
             site.disarm()
         meanwhile.result(PATIENCE)
+        if fault.role == "projector":
+            site.published(sealed=fault.point.startswith("seal"))
         site.rest(name)
         return site.outcome(name)
 
@@ -54,9 +56,6 @@ def _help(site: Site, fault: Fault, spares: ExitStack) -> None:
         site.thaw(fault.role, _elsewhere(site) if fault.role in SHARED else _later(ALONE))
     else:
         spares.enter_context(site.spare(fault.role))
-        log = site.installation.folder / f"spare-{fault.role}.log"
-        seen = log.read_text().count("partitions assigned")
-        until("a rebalance", lambda: log.read_text().count("partitions assigned") > seen or None, 30.0)
         site.go()
 
 

@@ -23,12 +23,13 @@ from schemas.received import AlertReceived
 from streams.fold import Arrival, Fold
 from streams.messages import Delivery
 from streams.pager import Pager
+from streams.store import deciding
 from streams.store.base import Conflict, Save, TrackingMove
 from streams.store.memory import MemoryStore
 from tests.memory_world import ORG, MemoryWorld
 from tests.stories.test_any_history import ALERTS, Say, report
 
-HISTORIES = 100
+HISTORIES = 1000
 CROWDS = ((3, 1), (1, 3), (3, 3))
 """Workers and pagers."""
 GROUPS = ((0, 1), (2,), (3,))
@@ -165,14 +166,15 @@ def live(world: Crowd, seed: int) -> None:
 
 
 @pytest.fixture
-def silence() -> Iterator[None]:
-    """Thousands of histories have too much to say."""
+def haste(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Thousands of histories have too much to say, and nobody to wait for."""
+    monkeypatch.setattr(deciding, "FIRST_PAUSE", 0.0)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
 
 
-@pytest.mark.usefixtures("silence")
+@pytest.mark.usefixtures("haste")
 def test_the_same_people_are_paged_about_the_same_at_the_same_steps() -> None:
     conflicts = told = 0
     for seed in range(HISTORIES):

@@ -1,0 +1,113 @@
+"""The database is killed, then the broker too, and both come back: what was taken is kept, and people hear of it once.
+
+With the broker alone: `tests/integration/test_kafka_away.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from compose.embedded.kafka import EmbeddedKafka
+from compose.embedded.postgres import EmbeddedPostgres
+from tests.faults.site import Site
+from tests.services import Services
+from tests.stack import KEYS, Installation, until
+from tests.world import alert, webhook
+
+NAMES = ("Before", "Alone", "Neither", "Inbox")
+
+
+class Stores:
+    """A broker and a database of this test's own, to be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._kafka, self._postgres = EmbeddedKafka(folder / "kafka"), EmbeddedPostgres(folder / "postgres")
+        self.broker, self.database = self._kafka.start(), self._postgres.start()
+        self.broker.wait_ready()
+        self.database.wait_ready()
+
+    def services(self) -> Services:
+        return Services(self.broker.bootstrap, self.database.dsn)
+
+    def start_database(self) -> None:
+        self.database = self._postgres.start()
+        self.database.wait_ready()
+
+    def start_broker(self) -> None:
+        self.broker = self._kafka.start()
+        self.broker.wait_ready()
+
+    def close(self) -> None:
+        self.broker.kill()
+        self.database.kill()
+        self._postgres.remove()
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    made = Stores(tmp_path)
+    yield made
+    made.close()
+
+
+def post(site: Site, name: str) -> httpx.Response:
+    """A machine posts once, and is answered."""
+    running = site.installation.running
+    body = webhook([alert(name, {"service": "payments"}, site.now())])
+    headers = {"Authorization": f"Bearer {running.webhook_tokens.alertmanager}"}
+    return httpx.post(f"{running.gateway_url}/api/v1/webhooks/alertmanager", json=body, headers=headers, timeout=15)
+
+
+def acknowledge(site: Site, incident: str) -> httpx.Response:
+    """A person acknowledges, once."""
+    url = f"{site.installation.running.gateway_url}/api/v1/incidents/{incident}/ack"
+    return httpx.post(url, headers={"Authorization": f"Bearer {KEYS['ada']}"}, timeout=20)
+
+
+def told(site: Site, *names: str) -> None:
+    """Ada hears of these alerts, of each once, in however many messages.
+
+    Not by number: a database that was killed skips up to 32 of them. What was refused may still arrive.
+    """
+    heard: list[str] = []
+
+    def look() -> bool | None:
+        while said := site.next_message("ada"):
+            heard.extend(name for name in NAMES if name in said.text)
+        return set(heard) >= set(names) or None
+
+    until(f"{names} to be told", look, 90.0)
+    assert sorted(set(heard) - {"Neither"}) == sorted(names)
+    assert len(set(heard)) == len(heard)
+
+
+def test_what_was_taken_while_the_database_and_then_both_were_away_is_told_once(
+    stores: Stores, tmp_path: Path, topic_prefix: str
+) -> None:
+    plan = tmp_path / "plan"
+    installation = Installation(stores.services(), stores.database.dsn, topic_prefix, tmp_path, STATEMENT_TIMEOUT="5")
+    try:
+        site = Site(installation, plan)
+        assert post(site, "Before").status_code == 202
+        told(site, "Before")
+
+        stores.database.kill()
+        assert post(site, "Alone").status_code == 202, "Kafka is enough"
+        refused = acknowledge(site, "INC-1")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+
+        stores.broker.kill()
+        refused = post(site, "Neither")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+
+        stores.start_database()
+        until("the inbox to be enough", lambda: post(site, "Inbox").status_code == 202 or None, 30.0)
+        stores.start_broker()
+        told(site, "Alone", "Inbox")
+        assert {seen.title.split()[0] for seen in site.incidents()} >= {"Before", "Alone", "Inbox"}
+        assert acknowledge(site, "INC-1").status_code == 200
+        site.close()
+    finally:
+        installation.close()

@@ -1,0 +1,88 @@
+"""What is around fails: no name resolves, the disk is full, the clock is set back, everything runs twice.
+
+Elsewhere: Kafka down in `tests/integration/test_kafka_away.py`, a database that stands still in
+`test_frozen_postgres.py` there, a truncated topic in `test_worker.py` there, a mail server of any kind in
+`test_email.py` there, both stores away and coming back in `test_stores_away.py` here.
+"""
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gateway.intake import IntakeUnavailable, KafkaIntake
+from schemas.received import AlertReceived
+from schemas.seals import Seal
+from schemas.settings import load_settings
+from streams.seal_file import SealFile
+from streams.store.base import Unavailable
+from streams.store.connected import answers
+from streams.store.postgres import PostgresStore
+from tests.faults.site import ROLES, Fault, Outcome, Site
+from tests.faults.telling import difference
+from tests.memory_world import MemoryWorld
+from tests.stories.test_any_history import Say, report, streams_never_run_backwards
+
+NOWHERE = "no-such-host.invalid"
+SEAL = Seal(1, "store", 1, 1, 9, "00", "", datetime(2026, 3, 2, 3, 0, tzinfo=UTC), "11", "22")
+
+
+def test_a_database_whose_name_does_not_resolve_is_one_that_does_not_answer() -> None:
+    store = PostgresStore(f"postgresql://tocsin@{NOWHERE}:5432/tocsin")
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        store.head()
+    assert time.monotonic() - began < 15
+    store.close()
+
+
+async def test_a_broker_whose_name_does_not_resolve_is_not_waited_for() -> None:
+    intake = KafkaIntake(load_settings(kafka_bootstrap=f"{NOWHERE}:9092"))
+    await intake.start()
+    began = time.monotonic()
+    with pytest.raises(IntakeUnavailable):
+        await intake.put(one_alert(), 1)
+    assert time.monotonic() - began < 1.5
+    await intake.close()
+
+
+def one_alert() -> AlertReceived:
+    return report(MemoryWorld(), Say(0, True), 1)
+
+
+def test_a_full_disk_of_the_database_is_a_database_to_wait_for() -> None:
+    with pytest.raises(Unavailable), answers():
+        raise psycopg.errors.DiskFull("could not extend file")
+
+
+def test_a_full_disk_keeps_no_seal_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "seals.jsonl"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        SealFile(path).append([SEAL])
+
+
+def test_a_clock_that_is_set_back_turns_no_stream_back() -> None:
+    world = MemoryWorld()
+    world.fire("Disk", service="payments")
+    world.expect_page("ada", "INC-1")
+    world._now -= timedelta(hours=1)
+    world.fire("Disk", service="payments", instance="b")
+    world.ack("INC-1")
+    world.command("unack", "INC-1")
+    world.advance(hours=1, minutes=6)
+    streams_never_run_backwards(world.store.tail(0, 1_000_000))
+    world.expect_page("ada", "INC-1")
+    world.expect_page("grace", "INC-1")
+    world.close()
+
+
+def test_two_of_every_role_do_what_one_does(site: Site, undisturbed: Outcome) -> None:
+    with ExitStack() as spares:
+        for role in ROLES:
+            spares.enter_context(site.spare(role))
+        outcome = site.outcome(site.tell())
+    assert difference(Fault("none", "none", "none"), outcome, undisturbed) == "", outcome
