@@ -7,18 +7,17 @@ Source of the producer's settings and of its weaknesses: aiokafka 0.14 (`produce
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.received import AlertReceived, encode, split
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments, topics
-from streams.brokers import CLOSE_TIMEOUT, close_producer
+from streams.brokers import CLOSE_TIMEOUT, close_producer, partition_of
 from streams.failpoints import effect
 
 log = structlog.get_logger()
@@ -154,10 +153,8 @@ class KafkaIntake:
 
     async def _send(self, producer: AIOKafkaProducer, key: bytes, value: bytes) -> "asyncio.Future[Any]":
         """Hand a record to the producer; the future is its acknowledgement, and outlives whoever waits for it."""
-        count = len(producer.client.cluster.partitions_for_topic(self._topic) or ())
         try:
-            partition = _partition(key, count) if count else None
-            sent: asyncio.Future[Any] = await producer.send(self._topic, value, key=key, partition=partition)
+            sent: asyncio.Future[Any] = await producer.send(self._topic, value, key=key)
         except MessageSizeTooLargeError:
             raise ReceiptTooLarge(f"a record of {len(value)} bytes is larger than the topic takes") from None
         except KafkaError as error:
@@ -210,6 +207,7 @@ class KafkaIntake:
             client_id="tocsin-gateway",
             acks="all",
             enable_idempotence=True,
+            partitioner=partition_of,
             max_batch_size=BATCH_BYTES,
             max_request_size=self._largest,
             linger_ms=LINGER_MS,
@@ -242,13 +240,6 @@ class KafkaIntake:
         task = asyncio.create_task(close_producer(producer), name="kafka-producer-close")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-
-@lru_cache(maxsize=4096)
-def _partition(key: bytes, count: int) -> int:
-    """The one of `count` partitions that records with `key` are in, for every client of Kafka."""
-    found: int = DefaultPartitioner()(key, range(count), ())
-    return found
 
 
 async def _settled(sent: "asyncio.Future[Any]") -> None:

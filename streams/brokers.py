@@ -4,21 +4,38 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
+from functools import lru_cache
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.settings import Settings
 from schemas.topics import client_arguments
 
 log = structlog.get_logger()
 
+REMEMBERED = 20_000
+"""Keys whose partition is remembered."""
+partitioner = DefaultPartitioner()
 CLOSE_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between attempts to reach a broker, doubled each time, with jitter."""
+
+
+def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """Kafka's own choice of a partition, remembered by key: aiokafka's murmur2 is Python, and keys come again."""
+    return partitions[_place(key, len(partitions))] if key else partitioner(key, partitions, available)
+
+
+@lru_cache(REMEMBERED)
+def _place(key: bytes, count: int) -> int:
+    found: int = partitioner(key, range(count), ())
+    return found
 
 
 async def until_reached(settings: Settings, stopping: asyncio.Event) -> bool:

@@ -6,6 +6,7 @@ event's position, and it resumes after the highest sequence that consumers can s
 
 import asyncio
 import random
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
@@ -20,6 +21,7 @@ from domain.ids import stream_kind
 from domain.pages import Page
 from schemas.settings import Settings
 from schemas.topics import PUBLIC, client_arguments, public_topic
+from streams.brokers import partition_of
 from streams.failpoints import reach
 from streams.patience import patiently
 from streams.publishing import Record, record, source_of
@@ -91,6 +93,7 @@ class Relay:
             transactional_id=f"{self._settings.topic_prefix}tocsin-relay",
             max_batch_size=262_144,
             linger_ms=2,
+            partitioner=partition_of,
             request_timeout_ms=TIMEOUT_MS,
         )
         try:
@@ -123,8 +126,8 @@ class Relay:
         reach("relay:committed")
         self._position = events[-1].position
         POSITION.set(self._position)
-        for topic, _ in records:
-            RELAYED.labels(topic).inc()
+        for topic, amount in Tally(topic for topic, _ in records).items():
+            RELAYED.labels(topic).inc(amount)
         return len(events)
 
     def _incidents(self, events: Iterable[RawEvent]) -> dict[str, str]:

@@ -9,40 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from compose.embedded.kafka import EmbeddedKafka
-from compose.embedded.postgres import EmbeddedPostgres
 from tests.faults.site import Site
-from tests.services import Services
+from tests.faults.stores import Stores
 from tests.stack import KEYS, Installation, until
 from tests.world import alert, webhook
 
 NAMES = ("Before", "Alone", "Neither", "Inbox")
-
-
-class Stores:
-    """A broker and a database of this test's own, to be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._kafka, self._postgres = EmbeddedKafka(folder / "kafka"), EmbeddedPostgres(folder / "postgres")
-        self.broker, self.database = self._kafka.start(), self._postgres.start()
-        self.broker.wait_ready()
-        self.database.wait_ready()
-
-    def services(self) -> Services:
-        return Services(self.broker.bootstrap, self.database.dsn)
-
-    def start_database(self) -> None:
-        self.database = self._postgres.start()
-        self.database.wait_ready()
-
-    def start_broker(self) -> None:
-        self.broker = self._kafka.start()
-        self.broker.wait_ready()
-
-    def close(self) -> None:
-        self.broker.kill()
-        self.database.kill()
-        self._postgres.remove()
 
 
 @pytest.fixture

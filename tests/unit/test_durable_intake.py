@@ -11,10 +11,11 @@ from domain.alerts import Alert, AlertStatus
 from domain.severity import Severity
 from gateway import durable
 from gateway.durable import DurableIntake, InboxWriter
-from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _partition, _settled
+from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _settled
 from schemas.received import AlertReceived, decode, received
 from schemas.settings import Settings
 from schemas.sources import Rejected
+from streams.brokers import partition_of
 from streams.store.base import InboxRow, Unavailable
 from streams.store.memory import MemoryStore
 from tests.gateway_world import MemoryIntake
@@ -209,4 +210,4 @@ async def test_who_gives_up_waiting_does_not_take_a_record_back() -> None:
 )
 def test_a_record_goes_to_the_partition_that_any_client_would_choose(key: bytes, hashed: int) -> None:
     """Source of the hashes: Kafka, org.apache.kafka.common.utils.UtilsTest, testMurmur2."""
-    assert _partition(key, 24) == (hashed & 0x7FFFFFFF) % 24
+    assert partition_of(key, range(24), ()) == (hashed & 0x7FFFFFFF) % 24
