@@ -5,6 +5,7 @@ expected ends it with a non-zero exit; the supervisor starts it again.
 """
 
 import asyncio
+import os
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -30,6 +31,9 @@ from streams.store.leadership import Leadership, Seat
 from streams.store.postgres import PostgresStore
 
 log = structlog.get_logger()
+
+BEHIND = 5
+"""How much nicer than the others the projector is, as `nice` counts."""
 
 Work = Callable[[Settings, asyncio.Event], Awaitable[None]]
 T = TypeVar("T")
@@ -181,7 +185,11 @@ def _listening(port: int) -> None:
 
 
 async def projector(settings: Settings, stopping: asyncio.Event) -> None:
-    """Read models, public topics, seals and pruning, as tasks that do not wait for each other."""
+    """Read models, public topics, seals and pruning, as tasks that do not wait for each other.
+
+    Where the machine is short of time, what decides and pages goes first.
+    """
+    os.nice(BEHIND)
     from projections.runner import Projector
     from streams.pruning import Pruner
     from streams.relay import Relay

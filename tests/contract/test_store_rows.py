@@ -44,10 +44,10 @@ def test_an_alert_row_changes_only_from_the_revision_that_was_read(store: Store)
     new.put_alert(row())
     store.save(Save(new))
     kept = store.alerts([row().id])[row().id]
-    assert kept == replace(row(), rev=1)
+    assert kept == row()
     first, second = (Book("default", store.config(), {}, store.alerts([row().id])) for _ in range(2))
     for counted in (first, second):
-        counted.put_alert(replace(kept, count=2))
+        counted.put_alert(replace(kept, count=2, rev=2))
     store.save(Save(first))
     with pytest.raises(Conflict):
         store.save(Save(second))
@@ -57,9 +57,14 @@ def test_an_alert_row_changes_only_from_the_revision_that_was_read(store: Store)
 def test_the_revision_counts_changes_whether_they_were_saved_together_or_not(store: Store) -> None:
     together = book(store)
     for count in (1, 2, 3):
-        together.put_alert(replace(row(), count=count))
+        together.put_alert(replace(row(), count=count, rev=count))
     store.save(Save(together))
     assert store.alerts([row().id])[row().id].rev == 3
+
+
+def test_a_row_that_skips_a_revision_is_a_mistake(store: Store) -> None:
+    with pytest.raises(ValueError, match="is at revision 0, not 1"):
+        book(store).put_alert(replace(row(), rev=2))
 
 
 def test_an_alert_that_two_saw_first_is_a_conflict_for_the_second(store: Store) -> None:

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 
 from tests.faults import soak, table
 from tests.faults.matrix import SAME, Results, cases, observed, run
-from tests.faults.site import Fault, Outcome, Site
+from tests.faults.site import SETTINGS, Fault, Outcome, Site
 from tests.services import Services, services
 from tests.stack import ROOT, Installation
 
@@ -34,8 +34,7 @@ def new_site(given: Services, folder: Path, number: int) -> Iterator[Site]:
     home = folder / name
     home.mkdir()
     dsn = given.dsn.rpartition("/")[0] + f"/{name}"
-    settings = {"FAILPOINTS": str(home / "plan"), "STATEMENT_TIMEOUT": "5"}
-    installation = Installation(given, dsn, f"f{number}-", home, **settings)
+    installation = Installation(given, dsn, f"f{number}-", home, FAILPOINTS=str(home / "plan"), **SETTINGS)
     try:
         site = Site(installation, home / "plan")
         yield site

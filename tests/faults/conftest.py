@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.site import Outcome, Site
+from tests.faults.site import SETTINGS, Outcome, Site
 from tests.services import Services
 from tests.stack import Installation
 
@@ -18,7 +18,7 @@ def site(
     plan = folder / "plan"
     dsn = new_database()
     prefix = dsn.rpartition("/")[2].replace("_", "-") + "-"
-    installation = Installation(real_services, dsn, prefix, folder, FAILPOINTS=str(plan), STATEMENT_TIMEOUT="5")
+    installation = Installation(real_services, dsn, prefix, folder, FAILPOINTS=str(plan), **SETTINGS)
     try:
         made = Site(installation, plan)
         yield made

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.site import Fault, Site
+from tests.faults.site import SETTINGS, Fault, Site
 from tests.faults.telling import difference, told
 from tests.services import Services
 from tests.stack import ROOT, Installation
@@ -39,7 +39,7 @@ def test_without_compare_and_set_the_story_ends_otherwise(
         root = tree
 
     plan = tmp_path / "plan"
-    settings = {"FAILPOINTS": str(plan), "STATEMENT_TIMEOUT": "5"}
+    settings = {"FAILPOINTS": str(plan), **SETTINGS}
     installation = Mistaken(real_services, new_database(), topic_prefix, tmp_path, **settings)
     try:
         site = Site(installation, plan)

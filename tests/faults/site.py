@@ -34,7 +34,10 @@ from tests.faults.ends import Ends
 from tests.stack import KEYS, Installation, RealWorld, until
 from tests.world import alert, webhook
 
-PARTITIONS = 4
+PARTITIONS = 6
+"""Of the alerts topic: two for each of three workers, which is how Faust shares them out."""
+SETTINGS = {"STATEMENT_TIMEOUT": "5", "ALERTS_PARTITIONS": str(PARTITIONS)}
+"""What an installation for a site is set to; with FAILPOINTS, its plan."""
 ROLES = ("gateway", "worker", "pager", "projector")
 UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "role starts", "projector": "role starts"}
 """What the log says once a role works."""
@@ -158,7 +161,7 @@ class Site(RealWorld):
             for name, value in psutil.Process(own).environ().items()
             if name not in (MARK, f"{PREFIX}FAILPOINTS", f"{PREFIX}METRICS_PORT", f"{PREFIX}GATEWAY_PORT")
         }
-        file = self.installation.folder / f"spare-{role}.log"
+        file = self.installation.folder / f"spare-{role}-{uuid4()}.log"
         with file.open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "compose.cli", role], cwd=self.installation.root, env=environment,

@@ -18,7 +18,7 @@ import httpx
 import psutil
 import psycopg
 
-from tests.faults.site import NUDGES, Site
+from tests.faults.site import NUDGES, SETTINGS, Site
 from tests.faults.stores import Stores
 from tests.stack import Installation, until
 from tests.world import alert, webhook
@@ -110,7 +110,7 @@ def soak(kills: int, seed: int, folder: Path) -> list[str]:
     """So many kills under load; what was found, a line each."""
     random, killed, began = Random(seed), Counter[str](), time.monotonic()
     stores = Stores(folder)
-    settings = {"STATEMENT_TIMEOUT": "5", "PAGES_PER_MINUTE": "10000"}
+    settings = {"PAGES_PER_MINUTE": "10000", **SETTINGS}
     installation = Installation(stores.services(), stores.database.dsn, "soak-", folder, **settings)
     try:
         site = Site(installation, folder / "plan")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.site import Site
+from tests.faults.site import SETTINGS, Site
 from tests.faults.stores import Stores
 from tests.stack import KEYS, Installation, until
 from tests.world import alert, webhook
@@ -59,7 +59,7 @@ def test_what_was_taken_while_the_database_and_then_both_were_away_is_told_once(
     stores: Stores, tmp_path: Path, topic_prefix: str
 ) -> None:
     plan = tmp_path / "plan"
-    installation = Installation(stores.services(), stores.database.dsn, topic_prefix, tmp_path, STATEMENT_TIMEOUT="5")
+    installation = Installation(stores.services(), stores.database.dsn, topic_prefix, tmp_path, **SETTINGS)
     try:
         site = Site(installation, plan)
         assert post(site, "Before").status_code == 202

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from tests.faults.site import Site
 from tests.memory_world import MemoryWorld
+from tests.stack import until
 from tests.world import alert, webhook
 
 STILL_OPEN = ("Disk", "Net", "Queue")
@@ -31,7 +32,7 @@ def test_nobody_worked_for_two_hours_on_the_real_thing(site: Site) -> None:
     pids = [site.pid(role) or 0 for role in ("worker", "pager")]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    fired = site.now()
+    before, fired = len(site.incidents()), site.now()
     for name in (*STILL_OPEN, *OVER):
         site.posts(webhook([alert(name, {"service": "payments"}, fired)]))
     site.installation.clock.move(timedelta(minutes=5))
@@ -40,7 +41,7 @@ def test_nobody_worked_for_two_hours_on_the_real_thing(site: Site) -> None:
     site.installation.clock.move(timedelta(hours=2))
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    site.rest("what was held back")
+    until("everything to be decided", lambda: len(site.incidents()) == before + 5 or None)
     site.installation.clock.move(timedelta(seconds=31))
     site.rest("the first pages")
     mails = [said for said in site.leftover() if said.user != "nobody"]
