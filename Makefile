@@ -7,7 +7,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m compose.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format docs bench bench-full bench-peer lock clean-data clean python runtime development
+.PHONY: help demo up test test-faults check lint format docs bench bench-full bench-peer lock clean-data clean python runtime development
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,10 @@ up: runtime ## set up and start everything, nothing fired
 
 test: development ## every test, against a real broker and a real database
 	@$(BIN)/python -m pytest
+
+test-faults: development ## every fault at every point, then hundreds of kills; up to 90 minutes, goes on where it was
+	@$(BIN)/python -m pytest -o python_files='long_*.py' tests/faults
+	@$(BIN)/python -m tests.faults --docs $(FAULTS)
 
 check: lint test ## the whole ritual: format, lint, types, import rules, tests
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from compose import options
 from compose.datadir import read_running
 from compose.processes import StartError
 from compose.progress import console
@@ -37,14 +38,7 @@ from streams.store.base import StoreError, Unavailable
 from streams.store.ledger import PostgresLedger
 from streams.topics import TopicsNotMade
 
-data_dir_option = click.option(
-    "--data-dir",
-    envvar="TOCSIN_DATA_DIR",
-    default=".tocsin",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where it runs, or ran.",
-)
+data_dir_option = options.data_dir_option("Where it runs, or ran.")
 
 
 def placed(data_dir: Path) -> Settings:

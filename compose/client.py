@@ -19,7 +19,6 @@ from schemas.api import (
     ConfigHistory,
     IncidentList,
     IncidentView,
-    PageView,
     ReceiptAnswer,
     Timeline,
 )
@@ -100,12 +99,6 @@ class Client:
     def timeline(self, ref: str, min_position: int | None = None) -> Timeline:
         """Everything that happened to it."""
         return self._get(Timeline, f"/api/v1/incidents/{ref}/timeline", {"min_position": min_position})
-
-    def pages(self, ref: str) -> tuple[PageView, ...]:
-        """Who was told, or was to be told."""
-        return tuple(
-            PageView.model_validate(page) for page in self._ask("GET", f"/api/v1/incidents/{ref}/pages").json()
-        )
 
     def act(self, ref: str, verb: str, body: Mapping[str, Any] | None = None) -> CommandAnswer:
         """Ask a command of an incident: `ack`, `assign` with its users, ..."""

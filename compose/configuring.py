@@ -162,7 +162,7 @@ def config() -> None:
 
 @config.command("history")
 @click.argument("thing", metavar="[KIND/ID]", required=False)
-@click.option("--limit", default=50, show_default=True, help="At most so many changes, 200 at the most.")
+@click.option("--limit", default=50, show_default=True, help="How many changes; 200 at most.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def history(thing: str | None, limit: int, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.table import Table
 from compose.client import Client, Refusal, find_access
 from compose.datadir import read_running
 from compose.health import health
+from compose.options import Command, data_dir_option
 from compose.processes import StartError
 from compose.progress import console
 from projections.sentences import plain
@@ -27,8 +28,6 @@ STATUS_COLOURS = {"triggered": "bold red", "acknowledged": "yellow", "in_progres
 LONGEST_WORDS = 500
 """Characters of a comment that a timeline shows."""
 
-Command = Callable[..., None]
-
 
 def gateway_options(command: Command) -> Command:
     """--url, --key and --data-dir: which gateway, as whom."""
@@ -37,14 +36,7 @@ def gateway_options(command: Command) -> Command:
             "--url", envvar="TOCSIN_URL", help="The gateway; default: the one that runs on the data directory."
         ),
         click.option("--key", envvar="TOCSIN_API_KEY", help="The API key; default: that gateway's example key."),
-        click.option(
-            "--data-dir",
-            envvar="TOCSIN_DATA_DIR",
-            default=".tocsin",
-            show_default=True,
-            type=click.Path(path_type=Path),
-            help="Of the gateway that runs on this machine.",
-        ),
+        data_dir_option("Of the gateway that runs on this machine."),
     ):
         command = option(command)
     return command
@@ -73,7 +65,7 @@ def told() -> Iterator[None]:
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
 @click.option("--team", help="Of this team only.")
 @click.option("--service", help="Of this service only.")
-@click.option("--limit", default=50, show_default=True, help="At most so many, 200 at the most.")
+@click.option("--limit", default=50, show_default=True, help="How many; 200 at most.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def list_incidents(
@@ -143,15 +135,8 @@ def print_timeline(screen: Console, timeline: Timeline) -> None:
 
 
 @click.command("mail")
-@click.option("--last", default=1, show_default=True, type=click.IntRange(1), help="So many, the newest last.")
-@click.option(
-    "--data-dir",
-    envvar="TOCSIN_DATA_DIR",
-    default=".tocsin",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Of what runs, or ran, on this machine.",
-)
+@click.option("--last", default=1, show_default=True, type=click.IntRange(1), help="How many, the newest last.")
+@data_dir_option("Of what runs, or ran, on this machine.")
 def mail(last: int, data_dir: Path) -> None:
     """Print mail that the local mailbox took because no mail server is set."""
     found = Mailbox(data_dir / "mailbox").messages()[-last:]

@@ -61,10 +61,12 @@ Sources: `domain/`, `schemas/events.py`, `tests/golden/events/`.
 
 COMMANDS = """\
 `tocsin` is `.venv/bin/tocsin`. Commands for people talk to a gateway over HTTP: the one that runs on the data
-directory, or the one named. They end with code 0 when done, 1 when refused (the reason is on standard error), 2 when
-the command line is wrong.
+directory, or the one named. `audit`, `erase`, `replay`, `rebuild` and `restored` use the database itself, `mail` the
+local mailbox. All end with code 0 when done, 1 when refused (the reason is on standard error), 2 when the command line
+is wrong.
 
-Sources: `compose/cli.py`, `compose/people.py`, `compose/acting.py`, `compose/configuring.py`."""
+Sources: `compose/cli.py`, `compose/people.py`, `compose/acting.py`, `compose/configuring.py`, `compose/auditing.py`,
+`compose/erasing.py`, `compose/rebuilding.py`, `compose/restoring.py`."""
 
 
 PROBLEM_DOCUMENTS = """\
@@ -159,7 +161,7 @@ def cli_page() -> Iterator[str]:
     for name, command in _commands(tocsin):
         context = click.Context(command, info_name=name)
         usage = " ".join(command.collect_usage_pieces(context))
-        yield from ("", f"## tocsin {name}", "", command.help or "", "", f"    tocsin {name} {usage}")
+        yield from ("", f"## tocsin {name}", "", inspect.cleandoc(command.help or ""), "", f"    tocsin {name} {usage}")
         options = [param for param in command.params if isinstance(param, click.Option)]
         if options:
             yield from ("", "| option | default | variable | |", "|---|---|---|---|")

@@ -8,7 +8,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import partial
@@ -35,7 +35,10 @@ log = structlog.get_logger()
 BEHIND = 5
 """How much nicer than the others the projector is, as `nice` counts."""
 
-Work = Callable[[Settings, asyncio.Event], Awaitable[None]]
+STOP_WITHIN = 12.0
+"""Seconds for a role to finish what it has in hand; the supervisor waits for 15."""
+
+Work = Callable[[Settings, asyncio.Event], Coroutine[None, None, None]]
 T = TypeVar("T")
 
 
@@ -69,8 +72,25 @@ async def _until_signal(role: str, work: Work, settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     log.info("role starts")
     async with exposed(settings):
-        await work(settings, stopping)
+        await _until_stopped(asyncio.create_task(work(settings, stopping), name=role), stopping)
     log.info("role stops")
+
+
+async def _until_stopped(working: "asyncio.Task[Any]", stopping: asyncio.Event) -> None:
+    """Let it work until it ends; cancel it when it does not end in time once it should. Raises what it raises."""
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([working, told], return_when=asyncio.FIRST_COMPLETED)
+        _, late = await asyncio.wait([working], timeout=STOP_WITHIN)
+        if late:
+            log.warning("what the role waits for did not come: it stops without", seconds=STOP_WITHIN)
+            working.cancel()
+            await asyncio.wait([working])
+    finally:
+        told.cancel()
+        working.cancel()
+    if not working.cancelled():
+        working.result()
 
 
 async def _together(stopping: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from compose.processes import Command, Say, StartError, kill, last_lines, spawn, unheard
 
 POLL = 0.1  # seconds between looks at a child
+LONG = 30.0  # seconds of a start after which people are told that it is still under way
 LOG_LIMIT = 20_000_000  # bytes; a longer log becomes <name>.log.1 when its child starts
 
 
@@ -110,6 +111,7 @@ class Supervisor:
         slot.task = asyncio.create_task(self._keep(slot), name=f"keep {child.name}")
         slot.task.add_done_callback(self._note_failure)
         self._slots.append(slot)
+        slow = asyncio.get_running_loop().call_later(LONG, self._say, self._still(child))
         try:
             async with asyncio.timeout(child.ready_within):
                 while not await self._is_ready(slot):
@@ -118,6 +120,8 @@ class Supervisor:
                     await asyncio.sleep(POLL)
         except TimeoutError as error:
             raise ChildFailed(self._obituary(child.name, f"was not ready within {child.ready_within:.0f} s")) from error
+        finally:
+            slow.cancel()
 
     def settle(self) -> None:
         """Everything runs: from now on a child that keeps dying is started again for ever.
@@ -195,9 +199,15 @@ class Supervisor:
             self._say(f"{slot.child.name} did not stop within {slot.child.stop_within:.0f} s and is killed")
             kill(slot.process)
 
+    def _still(self, child: Child) -> str:
+        return (
+            f"{child.name} is still starting; it is given {child.ready_within / 60:.0f} min."
+            f" On a slow disk that is normal, else see {self.log_of(child.name)}"
+        )
+
     def _obituary(self, name: str, cause: str) -> str:
         log = self.log_of(name)
-        return f"{name} {cause}. The end of {log}:\n{last_lines(log)}"
+        return f"{name} {cause}. The end of {log}:\n{last_lines(log) or '(nothing)'}"
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:

@@ -33,6 +33,9 @@ MEASURED = ROLES[1:]
 """Roles that get a port for metrics; the gateway has /metrics on its own."""
 FOLDS_WITHIN = 20.0  # seconds for the worker's first partitions, after which everything else is ready all the same
 FETCH_WITHIN = 700.0  # seconds for a first start of Kafka, which may fetch it over a slow line
+CREATE_WITHIN = (
+    600.0  # seconds for a first start of Postgres, which makes a database; 1 s on a good disk, minutes on a bad one
+)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OUR_VARIABLES = frozenset(PREFIX + name.upper() for name in Settings.model_fields)
 
@@ -230,7 +233,9 @@ class _Up:
     async def _start_postgres(self) -> str:
         home = self._data.path / "postgres"
         server = postgres.EmbeddedPostgres(home, password=self._secrets.postgres_password, say=self._progress.say)
-        await self._supervisor.start(Child("postgres", server.prepare, lambda: asyncio.to_thread(server.answers)))
+        await self._supervisor.start(
+            Child("postgres", server.prepare, lambda: asyncio.to_thread(server.answers), CREATE_WITHIN)
+        )
         return server.dsn
 
     def _describe(self, services: Services, mailbox: str, ports: Mapping[str, int]) -> Running:

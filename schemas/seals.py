@@ -5,7 +5,6 @@ section 2.1: leaves and nodes are told apart by a leading byte), the digest of t
 signature over all of it. Whoever has the public key can check a log without trusting the database it is in.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -112,14 +111,6 @@ class Tree:
         while peaks:
             root = _node(peaks.pop(), root)
         return root.hex()
-
-
-def merkle_root(leaves: Iterable[tuple[int, bytes]]) -> str:
-    """The root (hex) over these positions and hashes, in order."""
-    tree = Tree()
-    for position, event_hash in leaves:
-        tree.add(position, event_hash)
-    return tree.root
 
 
 def _node(left: bytes, right: bytes) -> bytes:

@@ -34,6 +34,11 @@ async def _again(name: str, work: Work) -> None:
     while True:
         try:
             await work()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.error("a task beside the role was cancelled by what it waited for, and is begun again", task=name)
         except Exception:
             log.exception("a task beside the role failed and is begun again", task=name)
         await asyncio.sleep(random.uniform(PAUSE / 2, PAUSE))  # noqa: S311

@@ -31,7 +31,8 @@ async def ensure_topics(settings: Settings) -> None:
             await _ensure(settings)
     except (TimeoutError, KafkaConnectionError) as error:
         raise TopicsNotMade(
-            f"Kafka at {settings.kafka_bootstrap} does not answer: is it running, and is its address right (TOCSIN_KAFKA_BOOTSTRAP)?"
+            f"Kafka at {settings.kafka_bootstrap} does not answer: is it running, and is its address right"
+            " (TOCSIN_KAFKA_BOOTSTRAP)?"
         ) from error
     except KafkaError as error:
         raise TopicsNotMade(f"Kafka refused to create the topics: {type(error).__name__}") from error

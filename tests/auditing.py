@@ -1,6 +1,6 @@
 """A log in memory that tests may verify, tamper with, and seal again as whoever has the key could."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from projections.findings import Verdict
 from projections.verify import Walk
 from schemas.events import hash_event
-from schemas.seals import Seal, digest, encode, merkle_root, public_hex, sign
+from schemas.seals import Seal, Tree, digest, encode, public_hex, sign
 from streams.store.base import Identity, Save
 from streams.store.ledger import Line, Payload
 from tests.stories.test_any_history import MeddledStore
@@ -101,6 +101,14 @@ def rehashed(rows: list[Line]) -> list[Line]:
         tips[line.stream] = line.hash.hex()
         fitted.append(line)
     return fitted
+
+
+def merkle_root(leaves: Iterable[tuple[int, bytes]]) -> str:
+    """The root (hex) over these positions and hashes, in order."""
+    tree = Tree()
+    for position, event_hash in leaves:
+        tree.add(position, event_hash)
+    return tree.root
 
 
 def seals_over(rows: list[Line], size: int) -> list[Seal]:

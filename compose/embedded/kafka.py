@@ -137,7 +137,7 @@ class EmbeddedKafka:
             "server.properties",
             "--ignore-formatted",
         )
-        done = run_tool((*jvm, *tool), 60, cwd=self.data_dir)
+        done = run_tool((*jvm, *tool), 180, cwd=self.data_dir)
         if done.returncode != 0:
             raise StartError(f"Kafka could not format its storage in {self.data_dir}: {done.stdout.strip()[-800:]}")
 

@@ -228,7 +228,7 @@ def _run(
     programs: Path, name: str, arguments: tuple[str, ...], user: User | None, *, cwd: Path, stdin: str = ""
 ) -> None:
     program = str(programs / "bin" / name)
-    done = run_tool((program, *arguments), 120, env=ENVIRONMENT, cwd=cwd, user=user, stdin=stdin)
+    done = run_tool((program, *arguments), 300, env=ENVIRONMENT, cwd=cwd, user=user, stdin=stdin)
     if done.returncode != 0 or "ERROR:" in done.stdout:
         raise StartError(f"The database could not be made ({name}): {done.stdout.strip()[-800:]}")
 

@@ -4,6 +4,7 @@ The backup's log ends earlier than the lost one did, and positions behind its en
 The epoch is in the source of every public event and in every seal; the relay begins behind `since`.
 """
 
+from streams.failpoints import effect
 from streams.store.base import Identity, StoreError
 from streams.store.connected import answers
 from streams.store.leadership import TIMEOUT, Leadership, Seat
@@ -38,7 +39,7 @@ def _raise(dsn: str, schema: str) -> Identity:
         "update store_identity set epoch = epoch + 1,"
         " since = (select coalesce(max(notification_id), 0) from stored_events) returning store, epoch, since"
     )
-    with answers(), connect(dsn, TIMEOUT, search_path=schema) as connection:
+    with answers(), effect("raise_epoch"), connect(dsn, TIMEOUT, search_path=schema) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None  # the table has one row
     return Identity(str(row[0]), row[1], row[2])

@@ -16,7 +16,8 @@ from psycopg.sql import SQL, Identifier
 
 from tests.faults import soak, table
 from tests.faults.matrix import SAME, Results, cases, observed, run
-from tests.faults.site import SETTINGS, Fault, Outcome, Site
+from tests.faults.outcomes import Outcome
+from tests.faults.site import SETTINGS, Fault, Site
 from tests.services import Services, services
 from tests.stack import ROOT, Installation
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.failpoints import OBSERVE
-from tests.faults.site import ROLES, Fault, Outcome, Site
+from tests.faults.outcomes import Outcome
+from tests.faults.site import ROLES, Fault, Site
 from tests.faults.telling import NotReached, difference, told
 
 ACTIONS = ("kill", "term", "cancel", "raise", "lose", "stop", "pause")
@@ -60,7 +61,7 @@ def run(site: Site, undisturbed: Outcome, fault: Fault) -> str:
     except NotReached:
         return NOT_REACHED
     except AssertionError as error:
-        return f"did not end: {str(error).splitlines()[0]}"
+        return f"did not end: {(str(error).splitlines() or ['an assertion'])[0]}"
     except Exception as error:
         return f"broken: {type(error).__name__}: {traceback.format_exception_only(error)[-1].strip()[:200]}"
     differs = difference(fault, outcome, undisturbed)

@@ -6,7 +6,6 @@ do what real ones do when they get no answer: they ask again.
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,11 +25,11 @@ from aiokafka.errors import KafkaError
 
 from compose.datadir import read_running
 from compose.processes import MARK
-from domain.ids import stream_kind
 from schemas.settings import PREFIX
 from streams.channels.mailbox import Mail
 from streams.failpoints import GO, STRUCK
 from tests.faults.ends import Ends
+from tests.faults.outcomes import Outcome, outcome_of
 from tests.stack import KEYS, Installation, RealWorld, until
 from tests.world import alert, webhook
 
@@ -51,14 +50,6 @@ NUDGES = (
     "update tocsin.inbox set lease_until = clock_timestamp() where lease_until is not null",
     "update tocsin.inbox set forward_until = clock_timestamp() where forward_until is not null",
 )
-SCRUB = (
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "#"),
-    (re.compile(r"\b[0-9a-f]{16,}\b"), "#"),
-    (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)"), "T"),
-    (re.compile(r"INC-\d+"), "INC"),
-    (re.compile(r"Case\d+"), "Case"),
-)
-"""What differs between two tellings of the same story: ids, digests, times, numbers, the case's name."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +65,6 @@ class Fault:
         return f"{self.role} {self.point} {self.action}" + (f" {self.nth}" if self.nth > 1 else "")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a story, less what differs between two tellings."""
-
-    events: tuple[Any, ...]
-    pages: tuple[Any, ...]
-    deliveries: tuple[Any, ...]
-    counts: tuple[int, ...]
-
-
 class Site(RealWorld):
     """A world of faults. `plan` is the file that arms them (`streams.failpoints`)."""
 
@@ -91,6 +72,7 @@ class Site(RealWorld):
         super().__init__(installation)
         self._plan = plan
         self._cases = 0
+        self._began: dict[str, datetime] = {}
         self._ends = Ends(installation.running.kafka_bootstrap, f"{installation.prefix}alerts", PARTITIONS)
         self._http = httpx.Client(base_url=installation.running.gateway_url, timeout=15)
 
@@ -195,7 +177,7 @@ class Site(RealWorld):
 
     def begin(self) -> str:
         """Alerts fire and the first person is paged."""
-        self._cases += 1
+        self._cases, self._began = self._cases + 1, {}
         name = f"Case{self._cases}"
         self.fires(name, "a")
         self.rest(name)
@@ -219,7 +201,6 @@ class Site(RealWorld):
     def fires(self, name: str, *instances: str) -> None:
         """Monitoring says that these instances of an alert fire."""
         now = self.now()
-        self._began = getattr(self, "_began", {}) if len(instances) > 1 else {}
         for one in instances:
             self._began.setdefault(one, now)
         self.posts(webhook([alert(name, labels(one), self._began[one]) for one in instances]))
@@ -284,67 +265,15 @@ class Site(RealWorld):
 
     # -- what became of it ------------------------------------------------------------------------------------------
 
+    def mails(self, to: str) -> list[Mail]:
+        """Every mail to an address, in order."""
+        return [mail for mail in self._mailbox.messages() if mail.to == to]
+
     def outcome(self, name: str) -> Outcome:
         """What became of a case."""
-        with psycopg.connect(self.installation.dsn) as connection:
-            rows = connection.execute(LOG, {"title": f"{name} %"}).fetchall()
-            incidents = {str(stream) for stream, *_ in rows if str(stream).startswith("incident-")}
-            counted = connection.execute(COUNTS, (sorted(incidents),)).fetchall()
-        streams: dict[str, list[tuple[str, Any]]] = {}
-        for stream, kind, data in rows:
-            streams.setdefault(stream, []).append((kind, scrubbed(data)))
-        pages = [events for stream, events in streams.items() if stream_kind(stream) == "page"]
-        others = [tuple(events) for stream, events in streams.items() if stream_kind(stream) != "page"]
-        return Outcome(
-            events=tuple(sorted(others, key=repr)),
-            pages=tuple(sorted(((events[0], events[-1][0]) for events in pages), key=repr)),
-            deliveries=tuple(sorted(self._deliveries(incidents))),
-            counts=tuple(count for (count,) in counted),
-        )
-
-    def _deliveries(self, incidents: set[str]) -> Iterator[tuple[str, str]]:
-        """Who was told what; a message that was said again has the same id and says that it may be a repeat."""
-        uuids = {incident.removeprefix("incident-") for incident in incidents}
-        mails: dict[str, list[Mail]] = {}
-        for mail in self._mailbox.messages():
-            if uuids & {one.strip() for one in (mail.headers["X-Incident-Id"] or "").split(",")}:
-                mails.setdefault(str(mail.headers["Message-ID"]), []).append(mail)
-        for said in mails.values():
-            first = said[0]
-            repeats = sum(mail.headers["X-Possible-Repeat"] == "yes" for mail in said)
-            assert repeats >= len(said) - 1, "somebody was told twice, without a word of it"
-            yield first.to, scrubbed(first.subject)
-
-
-LOG = """
-with log as (
-    select originator_id as stream, originator_version as version, topic,
-           convert_from(state, 'UTF8')::jsonb -> 'data' as data from tocsin.stored_events
-), mine as (
-    select stream from log where topic = 'incident.opened.v1' and data ->> 'title' like %(title)s
-), theirs as (
-    select stream from log where topic in ('escalation.started.v1', 'page.queued.v1', 'group.episode_opened.v1')
-    and data ->> 'incident' in (select stream from mine)
-)
-select stream, topic, data from log
-where stream in (select stream from mine union select stream from theirs) order by stream, version
-"""
-COUNTS = "select count from tocsin.alert_state where incident = any(%s) order by count"
+        return outcome_of(self.installation.dsn, self._mailbox.messages(), name)
 
 
 def labels(instance: str) -> dict[str, str]:
     """What an alert of the story is labelled with."""
     return {"service": "payments", "instance": instance}
-
-
-def scrubbed(value: Any) -> Any:
-    """A value of an event, less what differs between two tellings."""
-    match value:
-        case dict():
-            return {key: scrubbed(one) for key, one in value.items() if key not in ("number", "attempt", "rev")}
-        case list():
-            return [scrubbed(one) for one in value]
-        case str():
-            for pattern, word in SCRUB:
-                value = pattern.sub(word, value)
-    return value

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import fields
 
-from tests.faults.site import PATIENCE, Fault, Outcome, Site
+from tests.faults.outcomes import Outcome
+from tests.faults.site import PATIENCE, Fault, Site
 from tests.stack import until
 
 ALONE = 3.0
 """Seconds that a role stands still of which no other process takes the work: a gateway, whoever holds a lock."""
+LONGEST = 25.0
+"""Seconds in which a worker is missed by Kafka and its partitions are given to another."""
 SHARED = ("worker", "pager")
 """Roles that take over from each other."""
 
@@ -41,7 +44,7 @@ def told(site: Site, fault: Fault) -> Outcome:
 
 def reached(site: Site, fault: Fault) -> bool:
     """Whether the fault has happened; what is only done every second or ten is waited for."""
-    end = time.monotonic() + (12.0 if fault.role == "projector" else 2.5)
+    end = time.monotonic() + (2.5 if fault.role in SHARED else 13.0)
     while time.monotonic() < end and not site.struck():
         time.sleep(0.1)
     return site.struck()
@@ -60,9 +63,9 @@ def _help(site: Site, fault: Fault, spares: ExitStack) -> None:
 
 
 def _elsewhere(site: Site) -> Callable[[], bool | None]:
-    """Whether somebody else has saved what the one that stands still had in hand."""
-    head = site.head()
-    return lambda: site.head() > head or None
+    """Whether somebody else has saved, or nothing is left to be saved."""
+    head, over = site.head(), _later(LONGEST)
+    return lambda: site.head() > head or over()
 
 
 def _later(seconds: float) -> Callable[[], bool | None]:

@@ -18,7 +18,6 @@ WITHOUT = {
     "streams.replaying._make": "an operator's replay: it is given up as a whole and asked for again",
     "streams.replaying._write": "an operator's replay: it is given up as a whole and asked for again",
     "streams.seal_key.signing_key": "an empty folder, made before the key, which has a failpoint",
-    "streams.store.connected._rows": "reads; what writes goes through `_changed`",
     "streams.store.erasing.erase": "reads what is to be erased; the save has failpoints",
     "streams.store.migrate.migrate": "before any role starts, in one transaction that is made again",
     "streams.store.postgres.config": "reads the objects of the configuration",

@@ -5,7 +5,8 @@ The whole matrix is `make test-faults`.
 
 import pytest
 
-from tests.faults.site import Fault, Outcome, Site
+from tests.faults.outcomes import Outcome
+from tests.faults.site import Fault, Site
 from tests.faults.telling import difference, told
 
 CASES = [

@@ -21,7 +21,8 @@ from streams.seal_file import SealFile
 from streams.store.base import Unavailable
 from streams.store.connected import answers
 from streams.store.postgres import PostgresStore
-from tests.faults.site import ROLES, Fault, Outcome, Site
+from tests.faults.outcomes import Outcome
+from tests.faults.site import ROLES, Fault, Site
 from tests.faults.telling import difference
 from tests.memory_world import MemoryWorld
 from tests.stories.test_any_history import Say, report, streams_never_run_backwards

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from compose.roles import _together
+from streams import owned
 
 
 async def works(stopping: asyncio.Event) -> None:
@@ -44,3 +45,16 @@ async def test_all_parts_end_when_it_is_stopped() -> None:
     await asyncio.sleep(0.01)
     stopping.set()
     await asyncio.wait_for(role, 5)
+
+
+async def test_a_task_beside_a_role_that_a_library_cancels_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owned, "PAUSE", 0.01)
+    begun = asyncio.Queue[None]()
+
+    async def work() -> None:
+        await begun.put(None)
+        raise asyncio.CancelledError
+
+    async with asyncio.timeout(5), owned.owned({"work": work}):
+        await begun.get()
+        await begun.get()

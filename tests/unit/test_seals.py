@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.seals import BadSeal, Seal, decode, encode, is_signed, leaf, merkle_root, sign
-from tests.auditing import AT, KEY
+from schemas.seals import BadSeal, Seal, decode, encode, is_signed, leaf, sign
+from tests.auditing import AT, KEY, merkle_root
 
 SEAL = sign(Seal(3, "store", 1, 5, 9, "ab" * 32, "cd" * 32, AT, ""), KEY)
 
