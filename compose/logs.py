@@ -18,8 +18,9 @@ from structlog.typing import Processor
 from schemas.settings import Settings
 
 SECRET_WORDS = ("password", "token", "secret", "authorization", "cookie", "api_key", "dsn")
-NOISY = ("faust", "mode", "httpx", "uvicorn", "asyncio", "psycopg", "psycopg.pool")
-"""Libraries of which only warnings are worth a line."""
+NOISY = ("faust", "mode", "streams.worker", "httpx", "uvicorn", "asyncio", "psycopg", "psycopg.pool")
+"""Libraries of which only warnings are worth a line. What Faust says of a class of ours goes by our module's name; our
+own lines do not pass through here."""
 VERY_NOISY = ("aiokafka",)
 """Writes dozens of lines a second while the broker is away; what that means is said by our own lines."""
 

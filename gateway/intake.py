@@ -190,7 +190,9 @@ class KafkaIntake:
         while True:
             try:
                 producer = await self._connect()
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_asked_for(error):
+                    raise
                 self._why = str(error) or type(error).__name__
                 log.warning("kafka does not answer", because=self._why, again_in=pause, exc_info=_unforeseen(error))
                 await asyncio.sleep(pause)
@@ -242,6 +244,12 @@ class KafkaIntake:
         task.add_done_callback(self._leaving.discard)
 
 
+def _is_asked_for(error: BaseException) -> bool:
+    """Whether this task was cancelled by its owner, and not by something that it waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+
+
 async def _settled(sent: "asyncio.Future[Any]") -> None:
     """Return when a record is acknowledged or refused; who gives up waiting does not take it back."""
     with suppress(KafkaError):
@@ -272,6 +280,6 @@ def largest_record(settings: Settings) -> int:
     return int(alerts.config["max.message.bytes"]) - HEADROOM
 
 
-def _unforeseen(error: Exception) -> bool:
+def _unforeseen(error: BaseException) -> bool:
     """Whether a failure to connect is worth a traceback."""
     return not isinstance(error, KafkaError | OSError | TimeoutError)

@@ -172,7 +172,7 @@ class Sealer:
             file = SealFile(seal_file(self.settings.data_dir, identity))
             writer = SealWriter(seals, key, file, identity, self.clock)
             await asyncio.to_thread(writer.resume)
-            while not stopping.is_set() and await asyncio.to_thread(self.leadership.hold):
+            while not (stopping.is_set() or left.is_set()) and await asyncio.to_thread(self.leadership.hold):
                 if not await asyncio.to_thread(writer.seal):
                     await _pause(stopping, self.interval)
         except (SealsLost, BadSeal) as error:
@@ -197,6 +197,7 @@ class Sealer:
                 longest = min(LONGEST_PAUSE, 2.0 ** min(attempt, 10))
                 await _pause(left, random.uniform(1.0, longest))  # noqa: S311
         finally:
+            left.set()  # however this ends: nobody seals without a copy for long
             await asyncio.to_thread(seals.close)
 
     async def _publish(self, seals: Seals, stopping: asyncio.Event, left: asyncio.Event) -> None:

@@ -121,7 +121,8 @@ class Worker:
         lost = self._positions.assign(standing, await self._tracking())
         for gone in lost:
             await self._give_up(gone)
-        log.info("partitions assigned", positions=self._positions.folded, catching_up=len(self._positions.catching_up))
+        folded = dict(sorted(self._positions.folded.items()))
+        log.info("partitions assigned", positions=folded, catching_up=len(self._positions.catching_up))
         self._moved_at = time.monotonic()
         PARTITIONS.set(len(self._positions.folded))
         return {partition: offset + 1 for partition, offset in self._positions.folded.items()}

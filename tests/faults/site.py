@@ -52,6 +52,11 @@ NUDGES = (
 )
 
 
+WAITING = """select (select count(*) from tocsin.inbox where folded_at is null or forwarded_at is null)
+    + (select count(*) from tocsin.pages where status in ('queued', 'claimed'))"""
+"""What is left to be done, whenever it is due: a page that is to be tried again in a second, too."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """The nth time that a role reaches a point, this happens to it."""
@@ -241,8 +246,7 @@ class Site(RealWorld):
         with suppress(psycopg.OperationalError, KafkaError, TimeoutError):
             self._posted = self._ends.records()
             with psycopg.connect(self.installation.dsn) as connection:
-                query = "select count(*) from tocsin.inbox where folded_at is null or forwarded_at is null"
-                [(waiting,)] = connection.execute(query).fetchall()
+                [(waiting,)] = connection.execute(WAITING).fetchall()
             return super()._settled() if not waiting else None
         return None
 

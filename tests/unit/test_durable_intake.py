@@ -6,12 +6,13 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from domain.alerts import Alert, AlertStatus
 from domain.severity import Severity
 from gateway import durable
 from gateway.durable import DurableIntake, InboxWriter
-from gateway.intake import IntakeUnavailable, ReceiptTooLarge, _settled
+from gateway.intake import IntakeUnavailable, KafkaIntake, ReceiptTooLarge, _settled
 from schemas.received import AlertReceived, decode, received
 from schemas.settings import Settings
 from schemas.sources import Rejected
@@ -211,3 +212,23 @@ async def test_who_gives_up_waiting_does_not_take_a_record_back() -> None:
 def test_a_record_goes_to_the_partition_that_any_client_would_choose(key: bytes, hashed: int) -> None:
     """Source of the hashes: Kafka, org.apache.kafka.common.utils.UtilsTest, testMurmur2."""
     assert partition_of(key, range(24), ()) == (hashed & 0x7FFFFFFF) % 24
+
+
+async def test_a_connection_that_is_cancelled_from_within_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka cancels what it waits for when a connection breaks; that must not end the task that owns it."""
+    monkeypatch.setattr("gateway.intake.FIRST_PAUSE", 0.01)
+    tried: list[int] = []
+
+    class Cancelled(KafkaIntake):
+        async def _connect(self) -> AIOKafkaProducer:
+            tried.append(1)
+            raise asyncio.CancelledError
+
+    intake = Cancelled(Settings())
+    await intake.start()
+    async with asyncio.timeout(5):
+        while len(tried) < 3:
+            await asyncio.sleep(0.01)
+    await intake.close()
+    assert intake._owner is not None
+    assert intake._owner.cancelled()

@@ -1,0 +1,66 @@
+"""What a command says when what it needs is not there: one sentence with a remedy, never a traceback."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from compose import demo
+from compose.cli import main
+from compose.progress import Progress
+
+AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+NOWHERE = {
+    "TOCSIN_POSTGRES_DSN": "postgresql://tocsin:secret@127.0.0.1:9/tocsin",
+    "TOCSIN_KAFKA_BOOTSTRAP": "127.0.0.1:9",
+}
+NO_DATABASE = r"Postgres does not answer .*: is it running, and is its address right \(TOCSIN_POSTGRES_DSN\)\?$"
+
+
+@pytest.mark.parametrize("command", ["rebuild", "restored", "audit verify", "erase --text x --reason 1 --yes"])
+def test_a_database_that_does_not_answer(command: str) -> None:
+    said = CliRunner().invoke(main, command.split(), env=NOWHERE)
+    assert said.exit_code == 1
+    assert said.stderr.splitlines()[-1].startswith("Error: ")
+    assert re.search(NO_DATABASE, said.stderr.strip())
+    assert "secret" not in said.stderr
+
+
+def test_what_is_not_set() -> None:
+    said = CliRunner().invoke(main, ["migrate"])
+    assert "TOCSIN_KAFKA_BOOTSTRAP is not set: set it, or use `tocsin up`" in said.stderr
+
+
+def test_a_mailbox_without_mail() -> None:
+    with CliRunner().isolated_filesystem():
+        said = CliRunner().invoke(main, ["mail"])
+    assert "There is no mail in .tocsin/mailbox" in said.stderr
+
+
+class Gateway:
+    """One incident of an earlier demo, which ends with its alert."""
+
+    def __init__(self) -> None:
+        self.left = SimpleNamespace(name="INC-1", title="ServiceDown (payments)", opened_at=AT, status="")
+        self.fired: list[str] = []
+
+    def incidents(self, **filters: Any) -> Any:
+        return SimpleNamespace(incidents=[self.left] if filters["service"] == "payments" else [])
+
+    def fire(self, source: str, token: str, body: dict[str, Any]) -> None:
+        self.fired.append(body["status"])
+        self.left.status = "resolved"
+
+    def incident(self, name: str) -> Any:
+        return self.left
+
+
+def test_a_demo_first_ends_what_an_interrupted_one_left() -> None:
+    """Its alert would join that incident, and the demo wait for one of its own in vain."""
+    gateway, running = Gateway(), SimpleNamespace(webhook_tokens=SimpleNamespace(alertmanager="wh_x"))
+    asyncio.run(demo._tidy(gateway, running, Progress()))  # type: ignore[arg-type]
+    assert gateway.fired == ["resolved"]
