@@ -12,6 +12,8 @@ LOOPBACK = "127.0.0.1"
 # Below the kernel's range for outgoing connections (32768 up on Linux): while a server is down, a client that keeps
 # retrying a port inside that range can end up connected to itself and hold the port for good.
 FIRST, LAST = 20_000, 29_999
+_given: dict[int, Path] = {}
+"""What this process has given each port for: until a server listens on it, it looks free to the next who asks."""
 
 
 def is_free(port: int) -> bool:
@@ -37,7 +39,7 @@ def is_open(port: int, timeout: float = 0.5) -> bool:
 def stable_port(memory: Path, wanted: int | None = None) -> int:
     """The port to listen on: `wanted` if given, else the one that file `memory` remembers if free, else a new free one.
 
-    Raises StartError when a wanted port is taken.
+    Two memories get different ports. Raises StartError when a wanted port is taken.
     """
     if wanted is not None:
         if not is_free(wanted):
@@ -46,9 +48,10 @@ def stable_port(memory: Path, wanted: int | None = None) -> int:
             )
         return wanted
     remembered = int(memory.read_text()) if memory.exists() else None
-    if remembered is not None and is_free(remembered):
+    if remembered is not None and is_free(remembered) and _given.setdefault(remembered, memory) == memory:
         return remembered
     port = _any_free()
+    _given[port] = memory
     memory.write_text(f"{port}\n")
     return port
 
@@ -56,6 +59,6 @@ def stable_port(memory: Path, wanted: int | None = None) -> int:
 def _any_free() -> int:
     for _ in range(200):
         port = FIRST + secrets.randbelow(LAST - FIRST + 1)
-        if is_free(port):
+        if port not in _given and is_free(port):
             return port
     raise StartError(f"No free port between {FIRST} and {LAST} was found on {LOOPBACK}: set the ports yourself.")

@@ -79,8 +79,8 @@ MUTANTS = {
     ),
     "the decision's time runs backwards": (
         "domain/book.py",
-        "        now = max([at, *times])",
-        "        now = at",
+        "                now = max(now, loaded.last_at)",
+        "                now = at",
     ),
 }
 
