@@ -48,14 +48,18 @@ def patient(bootstrap: str, prefix: str) -> Settings:
 async def read_all(settings: Settings) -> Records:
     """Everything on the topic, partition by partition."""
     topic = alerts_topic(settings)
-    consumer = AIOKafkaConsumer(**client_arguments(settings), fetch_max_bytes=2**26, max_partition_fetch_bytes=2**25)
+    consumer = AIOKafkaConsumer(
+        **client_arguments(settings),
+        auto_offset_reset="earliest",
+        fetch_max_bytes=2**26,
+        max_partition_fetch_bytes=2**25,
+    )
     await consumer.start()
     try:
         await consumer._client.force_metadata_update()
         places = [TopicPartition(topic, number) for number in range(settings.alerts_partitions)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
         found: Records = []
         async with asyncio.timeout(20):
             while sum(ends.values()) > len(found):

@@ -113,14 +113,16 @@ def told_by(settings: Settings, epoch: int) -> list[int]:
 async def public(settings: Settings) -> list[tuple[str, int]]:
     """Source and sequence of every record on the public topics."""
     consumer = AIOKafkaConsumer(
-        **client_arguments(settings), isolation_level="read_committed", enable_auto_commit=False
+        **client_arguments(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
     )
     await consumer.start()
     try:
         names = {public_topic(settings, kind) for kind in PUBLIC}
         places = [TopicPartition(name, number) for name in names for number in range(4)]
         consumer.assign(places)
-        await consumer.seek_to_beginning()
         ends, found = await consumer.end_offsets(places), []
         while any([await consumer.position(place) < ends[place] for place in places]):
             for records in (await consumer.getmany(timeout_ms=200)).values():

@@ -196,13 +196,15 @@ def whole_log(settings: Settings, store: PostgresStore) -> dict[TopicPartition, 
 
 async def read_public(settings: Settings) -> dict[TopicPartition, list[int]]:
     consumer = AIOKafkaConsumer(
-        **client_arguments(settings), isolation_level="read_committed", enable_auto_commit=False
+        **client_arguments(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
     )
     await consumer.start()
     names = {public_topic(settings, kind) for kind in ("incident", "group", "config")}
     places = [TopicPartition(name, partition) for name in names for partition in range(4)]
     consumer.assign(places)
-    await consumer.seek_to_beginning()
     ends = await consumer.end_offsets(places)
     found: dict[TopicPartition, list[int]] = {place: [] for place in places}
     while any([await consumer.position(place) < ends[place] for place in places]):
