@@ -19,6 +19,7 @@ from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments, topics
 from streams.brokers import CLOSE_TIMEOUT, close_producer, partition_of
 from streams.failpoints import effect
+from streams.owned import is_asked_to_end
 
 log = structlog.get_logger()
 
@@ -191,7 +192,7 @@ class KafkaIntake:
             try:
                 producer = await self._connect()
             except (Exception, asyncio.CancelledError) as error:
-                if _is_asked_for(error):
+                if isinstance(error, asyncio.CancelledError) and is_asked_to_end():
                     raise
                 self._why = str(error) or type(error).__name__
                 log.warning("kafka does not answer", because=self._why, again_in=pause, exc_info=_unforeseen(error))
@@ -242,12 +243,6 @@ class KafkaIntake:
         task = asyncio.create_task(close_producer(producer), name="kafka-producer-close")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-
-def _is_asked_for(error: BaseException) -> bool:
-    """Whether this task was cancelled by its owner, and not by something that it waited for."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
 async def _settled(sent: "asyncio.Future[Any]") -> None:

@@ -30,13 +30,18 @@ async def owned(works: Mapping[str, Work]) -> AsyncIterator[None]:
         await asyncio.wait(tasks, timeout=END_WITHIN)
 
 
+def is_asked_to_end() -> bool:
+    """Whether the current task is cancelled by its owner: a CancelledError may also come from what it waits for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def _again(name: str, work: Work) -> None:
     while True:
         try:
             await work()
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_asked_to_end():
                 raise
             log.error("a task beside the role was cancelled by what it waited for, and is begun again", task=name)
         except Exception:

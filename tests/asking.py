@@ -8,9 +8,7 @@ from schemas.problems import MEDIA_TYPE
 from tests.gateway_world import KEYS, GatewayWorld
 from tests.world import alert, webhook
 
-CAPTURED = json.loads(
-    """
-{"version":"4","groupKey":"{}:{alertname=\\"ServiceDown\\"}","truncatedAlerts":0,
+CAPTURED_BYTES = rb"""{"version":"4","groupKey":"{}:{alertname=\"ServiceDown\"}","truncatedAlerts":0,
  "status":"firing","receiver":"incident-api","notification_reason":"first notification",
  "groupLabels":{"alertname":"ServiceDown"},
  "commonLabels":{"alertname":"ServiceDown","severity":"page","team":"platform"},
@@ -19,10 +17,9 @@ CAPTURED = json.loads(
  "alerts":[{"status":"firing","labels":{"alertname":"ServiceDown","job":"my-service","severity":"page"},
    "annotations":{"summary":"down","runbook_url":"https://rb.example/x"},
    "startsAt":"2026-11-20T21:26:47.632Z","endsAt":"0001-01-01T00:00:00Z",
-   "generatorURL":"http://prom:9090/graph?g0.expr=up","fingerprint":"955bdf9692ad12ea"}]}
-"""
-)
-"""Source: contract page 02, section A (captured from Alertmanager)."""
+   "generatorURL":"http://prom:9090/graph?g0.expr=up","fingerprint":"955bdf9692ad12ea"}]}"""
+"""A webhook as Alertmanager sent it. Source: contract page 02, section A."""
+CAPTURED = json.loads(CAPTURED_BYTES)
 
 
 def problem_of(response: Any, status: int, name: str) -> dict[str, Any]:

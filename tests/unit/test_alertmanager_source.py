@@ -16,18 +16,8 @@ from schemas.sources.alertmanager import parse
 from schemas.sources.bodies import read_json
 from schemas.sources.normalise import fnv_fingerprint, parse_time
 from schemas.sources.redaction import REDACTED
+from tests.asking import CAPTURED_BYTES as CAPTURED
 
-# captured from Alertmanager, as on contract page 02
-CAPTURED = rb"""{"version":"4","groupKey":"{}:{alertname=\"ServiceDown\"}","truncatedAlerts":0,
- "status":"firing","receiver":"incident-api","notification_reason":"first notification",
- "groupLabels":{"alertname":"ServiceDown"},
- "commonLabels":{"alertname":"ServiceDown","severity":"page","team":"platform"},
- "commonAnnotations":{"summary":"down"},"routeLabels":{},
- "externalURL":"http://am.example:9093",
- "alerts":[{"status":"firing","labels":{"alertname":"ServiceDown","job":"my-service","severity":"page"},
-   "annotations":{"summary":"down","runbook_url":"https://rb.example/x"},
-   "startsAt":"2026-11-20T21:26:47.632Z","endsAt":"0001-01-01T00:00:00Z",
-   "generatorURL":"http://prom:9090/graph?g0.expr=up","fingerprint":"955bdf9692ad12ea"}]}"""
 STARTED = datetime(2026, 11, 20, 21, 26, 47, 632000, UTC)
 
 
