@@ -14,7 +14,7 @@ import click
 from compose.auditing import data_dir_option, dsn_of, incident_of, placed, reading
 from projections.replay import Replay
 from streams.clock import clock_from
-from streams.publishing import record, source_of
+from streams.publishing import record_of, source_of
 
 if TYPE_CHECKING:
     from streams.store.erasing import Erased
@@ -92,7 +92,7 @@ def replay(target: str, after: int, until: int | None, data_dir: Path) -> None:
         if target.startswith("replay-"):
             replaying = import_module("streams.replaying")
             source = source_of(ledger.identity())
-            records = (record(told.event, told.about, source) for told in telling.events())
+            records = (record_of(told.event, told.about, source) for told in telling.events())
             try:
                 written = asyncio.run(replaying.write(settings, target, records))
             except (replaying.ReplayRefused, ValueError) as refused:

@@ -6,6 +6,7 @@ rewritten.
 """
 
 from dataclasses import dataclass, make_dataclass
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, cast
@@ -49,6 +50,11 @@ def decode(event_type: str, state: bytes) -> Stored:
     """Read stored bytes. Raises UnknownEvent for a newer type, pydantic's ValidationError for damaged bytes."""
     envelope = _envelope(event_type).validate_json(state)
     return Stored(envelope.data, envelope.decision, envelope.prev)
+
+
+def decided_at(state: bytes) -> datetime:
+    """When the event in these stored bytes was decided, by a look at nothing else; aware. Its type may be unknown."""
+    return datetime.fromisoformat(orjson.loads(state)["decision"]["decided_at"])
 
 
 def encode_state(state: State) -> bytes:

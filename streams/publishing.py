@@ -38,7 +38,7 @@ def attributes(event: RawEvent, source: str) -> dict[str, str]:
     }
 
 
-def record(event: RawEvent, about: str, source: str) -> Record:
+def record_of(event: RawEvent, about: str, source: str) -> Record:
     """The record of an event. `about` is the stream that it belongs to: an incident's, for escalations and pages."""
     headers = [(f"ce_{name}", value.encode()) for name, value in attributes(event, source).items()]
     return Record(stream_uuid(about).encode(), event.state, [*headers, ("content-type", b"application/json")])

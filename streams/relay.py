@@ -14,6 +14,8 @@ from itertools import count
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 from prometheus_client import Counter, Gauge
 
 from domain.escalations import Escalation
@@ -24,7 +26,7 @@ from schemas.topics import PUBLIC, client_arguments, public_topic
 from streams.brokers import partition_of
 from streams.failpoints import reach
 from streams.patience import patiently
-from streams.publishing import Record, record, source_of
+from streams.publishing import Record, record_of, source_of
 from streams.store.base import RawEvent, Store, Unavailable
 from streams.store.leadership import Leadership
 
@@ -92,8 +94,6 @@ class Relay:
             **client_arguments(self._settings),
             transactional_id=f"{self._settings.topic_prefix}tocsin-relay",
             max_batch_size=262_144,
-            linger_ms=2,
-            partitioner=partition_of,
             request_timeout_ms=TIMEOUT_MS,
         )
         try:
@@ -120,8 +120,7 @@ class Relay:
         records = [self._record(event, incidents) for event in events]
         reach("relay:begin")
         async with asyncio.timeout(TIMEOUT_MS / 1000), producer.transaction():
-            for topic, sent in records:
-                await producer.send(topic, sent.value, key=sent.key, headers=sent.headers)
+            await _hand_over(producer, records)
             reach("relay:commit")
         reach("relay:committed")
         self._position = events[-1].position
@@ -138,7 +137,7 @@ class Relay:
 
     def _record(self, event: RawEvent, incidents: dict[str, str]) -> tuple[str, Record]:
         topic = public_topic(self._settings, stream_kind(event.stream))
-        return topic, record(event, incidents.get(event.stream, event.stream), self._source.decode())
+        return topic, record_of(event, incidents.get(event.stream, event.stream), self._source.decode())
 
     async def _last_sequence(self, producer: AIOKafkaProducer, since: int) -> int:
         """The highest sequence on the public topics that a consumer can see.
@@ -162,6 +161,34 @@ class Relay:
             await consumer.stop()
         own = found.pop(self._source, 0)
         return max(own, min(since, max(found.values(), default=0)))
+
+
+async def _hand_over(producer: AIOKafkaProducer, records: Sequence[tuple[str, Record]]) -> None:
+    """Send records and wait until they are delivered.
+
+    In batches of our own: aiokafka's `send` pays a future, two looks at the metadata and a task switch for each record.
+    """
+    topics = {topic for topic, _ in records}
+    partitions = {topic: sorted(await producer.partitions_for(topic)) for topic in topics}
+    filling: dict[tuple[str, int], BatchBuilder] = {}
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    for topic, record in records:
+        partition = partition_of(record.key, partitions[topic], partitions[topic])
+        batch = filling.get((topic, partition))
+        if batch is None:
+            batch = filling[topic, partition] = producer.create_batch()
+        if not _fits(batch, record):
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = filling[topic, partition] = producer.create_batch()
+            _fits(batch, record)
+    for (topic, partition), batch in filling.items():
+        sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*sent)
+
+
+def _fits(batch: BatchBuilder, record: Record) -> bool:
+    """Add a record to a batch, unless that is full; an empty one takes a record of any size."""
+    return batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers) is not None
 
 
 async def _highest(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[bytes, int]:

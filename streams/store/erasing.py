@@ -119,16 +119,12 @@ def _saved(recorder: Recorder, book: Book, refs: Sequence[str], kept: int, what:
     prepared = prepare(book)
     counts: dict[str, int] = {}
 
-    def before(cursor: Cursor) -> None:
-        write_rows(cursor, Save(book))
-        counts.update(_blank(cursor, refs, what))
-
-    def after(cursor: Cursor) -> None:
-        counts["in_events"] = _in_events(cursor, what)
+    def blank(cursor: Cursor) -> None:
+        counts.update(_blank(cursor, refs, what), in_events=_in_events(cursor, what))
 
     with answers():
         events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
-        position = recorder.save(events, prepared.hashes, before, after)
+        position = recorder.save(events, prepared.hashes, lambda sends: write_rows(sends, Save(book)), blank)
     return Erased(payloads=len(refs), kept=kept, position=position, **counts)
 
 

@@ -19,7 +19,8 @@ from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
 from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
 from streams.store.recorder import Datastore, Recorder
-from streams.store.writing import Cursor, prepare, write_rows
+from streams.store.statements import Statements
+from streams.store.writing import prepare, write_rows
 
 STATEMENT_TIMEOUT = 30.0
 """Seconds."""
@@ -72,10 +73,10 @@ def _book(store: PostgresStore, org: str, refs: Sequence[str], request: str, now
 def _save(recorder: Recorder, book: Book, refs: Sequence[str]) -> None:
     prepared = prepare(book)
 
-    def before(cursor: Cursor) -> None:
-        write_rows(cursor, Save(book))
-        cursor.execute(BLANK, {"refs": list(refs)})
+    def rows(sends: Statements) -> None:
+        write_rows(sends, Save(book))
+        sends.execute(BLANK, {"refs": list(refs)})
 
     with answers():
         events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
-        recorder.save(events, prepared.hashes, before, lambda cursor: None)
+        recorder.save(events, prepared.hashes, rows)

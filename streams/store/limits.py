@@ -5,6 +5,8 @@ keep it, and its kernel goes on acknowledging packets, so keepalives and tcp_use
 client has a limit of its own, a little longer; it waits in psycopg's loop, no thread watches.
 """
 
+import math
+import time
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -19,6 +21,8 @@ CONNECT_TIMEOUT = 5
 """Seconds."""
 MARGIN = 1.0
 """Seconds beyond Postgres' own limit after which it is not waited for any more."""
+FRESH = 1.0
+"""Seconds since its last answer for which a connection is believed to be there, without asking it first."""
 INTERVAL = 0.1
 """Seconds between looks whether the limit has come."""
 NETWORK = {
@@ -39,6 +43,8 @@ class Limited(psycopg.Connection[Row]):
     """A connection that gives Postgres `limit` seconds for whatever it is asked, then closes and raises NoAnswer."""
 
     limit: float
+    answered_at: float = -math.inf
+    """Of the monotonic clock, in seconds."""
 
     @classmethod
     def connect(cls, conninfo: str = "", *args: Any, **kwargs: Any) -> Self:
@@ -53,7 +59,9 @@ class Limited(psycopg.Connection[Row]):
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, self.limit)
+            answer = super().wait(gen, interval, self.limit)
+            self.answered_at = time.monotonic()
+            return answer
         except psycopg.OperationalError as error:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
@@ -62,9 +70,11 @@ class Limited(psycopg.Connection[Row]):
 
 
 def ping(connection: psycopg.Connection[Any]) -> None:
-    """Raise psycopg.OperationalError unless Postgres answers within `CONNECT_TIMEOUT`."""
+    """Raise psycopg.OperationalError unless Postgres answers within `CONNECT_TIMEOUT`, or did a moment ago."""
     if not isinstance(connection, Limited):
         raise TypeError(f"{type(connection).__name__} has no limit")
+    if time.monotonic() - connection.answered_at < FRESH:
+        return
     limit, connection.limit = connection.limit, min(connection.limit, CONNECT_TIMEOUT)
     try:
         connection.execute("")

@@ -7,7 +7,7 @@ has moved. Committed states are kept in a bounded cache: a stale one is harmless
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, LiteralString, cast
@@ -24,7 +24,7 @@ from domain.config import Config
 from domain.events import evolve
 from domain.ids import stream_kind
 from domain.severity import Severity
-from schemas.events import decode, decode_state
+from schemas.events import decided_at, decode, decode_state
 from streams.store import configuration, writing
 from streams.store.base import (
     Identity,
@@ -36,6 +36,8 @@ from streams.store.claims import Claims
 from streams.store.connected import answers
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
+from streams.store.recorder import Extra, nothing
+from streams.store.statements import Statements
 
 SCHEMA = "tocsin"
 CACHED_STREAMS = 50_000
@@ -218,7 +220,7 @@ class PostgresStore(Inputs, Claims):
     def save(self, save: Save) -> int:
         prepared = writing.prepare(save.book)
         try:
-            position = self._write(save, prepared, lambda _: None)
+            position = self._write(save, prepared)
         except Exception:
             self._forget(save.book.streams.keys())
             raise
@@ -226,24 +228,20 @@ class PostgresStore(Inputs, Claims):
         return position
 
     def rehearse(self, save: Save) -> None:
-        def take_back(cursor: writing.Cursor) -> None:
+        def take_back(cursor: psycopg.Cursor[DictRow]) -> None:
             raise _TakenBack
 
         with suppress(_TakenBack):
             self._write(save, writing.prepare(save.book), take_back)
 
-    def _write(self, save: Save, prepared: writing.Prepared, at_last: Callable[[writing.Cursor], None]) -> int:
-        def after(cursor: writing.Cursor) -> None:
-            writing.write_snapshots(cursor, prepared.states, save.book.entries)
-            at_last(cursor)
+    def _write(self, save: Save, prepared: writing.Prepared, after: Extra = nothing) -> int:
+        def rows(sends: Statements) -> None:
+            writing.write_rows(sends, save)
+            writing.write_snapshots(sends, prepared.states, save.book.entries)
 
+        events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
         with answers():
-            return self._recorder.save(
-                [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events],
-                prepared.hashes,
-                lambda cursor: writing.write_rows(cursor, save),
-                after,
-            )
+            return self._recorder.save(events, prepared.hashes, rows, after)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -295,7 +293,7 @@ def _raw(row: DictRow) -> RawEvent:
         version=row["originator_version"],
         type=row["topic"],
         state=state,
-        decided_at=decode(row["topic"], state).decision.decided_at,
+        decided_at=decided_at(state),
         hash=bytes(row["hash"]),
     )
 

@@ -2,7 +2,7 @@
 
 What is ours: one plain table with gapless positions given out under an advisory lock (the stock EXCLUSIVE table
 lock stalls for seconds under VACUUM), one attempt per save (the stock retry can report failure for a save that
-succeeded), five arrays through `unnest`, and whatever else has to change in the same transaction (`Extra`).
+succeeded), five arrays through `unnest`, and whatever else has to change in the same transaction.
 """
 
 import threading
@@ -18,14 +18,17 @@ from psycopg.rows import DictRow, dict_row
 
 from streams.failpoints import effect, reach
 from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping
+from streams.store.statements import Statements
 
 INSERT_LOCK = 7201
 EVENTS_TABLE = "stored_events"
 RECONNECT = 1.0
 """Seconds that the pool tries to connect before it waits for the next call (its own pauses grow to minutes)."""
 
+Sending = Callable[[Statements], None]
+"""Sends what changes under the insert lock beside the events."""
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
-"""Something that happens under the insert lock, beside the events; it raises to refuse the save."""
+"""Something that happens under the insert lock, after all that; it raises to refuse the save."""
 
 INSERT = """
 insert into stored_events (originator_id, originator_version, topic, state, notification_id, hash)
@@ -34,6 +37,10 @@ from unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[])
      with ordinality as r(stream, version, type, state, hash, ordinality),
      (select coalesce(max(notification_id), 0) as position from stored_events) as head
 """
+
+
+def nothing(cursor: psycopg.Cursor[DictRow]) -> None:
+    """No more than the events and what was sent with them."""
 
 
 class Datastore(PostgresDatastore):
@@ -101,22 +108,26 @@ class Recorder(PostgresProcessRecorder):
         """A cursor in a transaction that commits on leaving."""
         return self.datastore.transaction(commit=True)
 
-    def save(self, events: Sequence[StoredEvent], hashes: Sequence[bytes], before: Extra, after: Extra) -> int:
-        """Run `before`, insert `events` with their `hashes`, run `after`: one transaction, one attempt.
+    def save(
+        self, events: Sequence[StoredEvent], hashes: Sequence[bytes], with_them: Sending, after: Extra = nothing
+    ) -> int:
+        """Insert `events` with their `hashes`, and what `with_them` sends, then run `after`: one transaction.
 
-        Returns the position of the last event in the log. Raises the library's IntegrityError when a version is
-        taken, OperationalError when the connection was lost (the save may have happened).
+        Returns the position of the last event in the log. Raises Conflict when something that was sent was not as
+        expected, the library's IntegrityError when a version is taken, OperationalError when the connection was lost
+        (the save may have happened).
         """
         reach("save:begin")
         with self.transaction() as cursor:
-            if not getattr(self._mine, "held", False):
-                cursor.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,), prepare=True)
-            before(cursor)
-            if events:
-                cursor.execute(INSERT, self._columns(events, hashes), prepare=True)
+            with Statements.sent(cursor.connection) as sends:
+                if not getattr(self._mine, "held", False):
+                    sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
+                with_them(sends)
+                if events:
+                    sends.execute(INSERT, self._columns(events, hashes))
+                head = sends.execute("select max(notification_id) as position from stored_events")
+            row = head.fetchone()
             after(cursor)
-            cursor.execute("select max(notification_id) as position from stored_events", prepare=True)
-            row = cursor.fetchone()
             reach("save:commit")
         reach("save:committed")
         return (row and row["position"]) or 0

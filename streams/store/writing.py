@@ -4,19 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
-from psycopg.rows import DictRow
-
 from domain.book import Book, Entry, Loaded
 from domain.ids import stream_kind
 from schemas.events import encode, encode_state, hash_event
-from streams.store.base import Conflict, Save
+from streams.store.base import Save
+from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
 SNAPSHOT_EVERY = 200
 """Events of one stream between snapshots: loading reads at most so many."""
-
-Cursor = psycopg.Cursor[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,78 +39,72 @@ def prepare(book: Book) -> Prepared:
     return Prepared(events, hashes, states)
 
 
-def write_rows(cursor: Cursor, save: Save) -> None:
-    """Everything of a save but its events. Raises Conflict at the first thing that is not as it was looked at."""
+def write_rows(sends: Statements, save: Save) -> None:
+    """Everything of a save but its events, if all is as it was looked at."""
     book = save.book
-    _track(cursor, save)
-    _check_reads(cursor, book)
-    _check_revision(cursor, book)
-    _write_payloads(cursor, book)
-    _write_alerts(cursor, book)
-    _write_due(cursor, book)
-    _ensure_due(cursor, book)
-    _write_pages(cursor, book)
-    _settle(cursor, save)
-    _write_inputs(cursor, save)
-    cursor.execute(f"notify {CHANNEL}")
+    _track(sends, save)
+    _check_reads(sends, book)
+    _check_revision(sends, book)
+    _write_payloads(sends, book)
+    _write_alerts(sends, book)
+    _write_due(sends, book)
+    _ensure_due(sends, book)
+    _write_pages(sends, book)
+    _settle(sends, save)
+    _write_inputs(sends, save)
+    sends.execute(f"notify {CHANNEL}")
 
 
-def _track(cursor: Cursor, save: Save) -> None:
+def _track(sends: Statements, save: Save) -> None:
     for move in sorted(save.tracking, key=lambda move: (move.cluster, move.topic, move.partition)):
         place = (move.cluster, move.topic, move.partition)
         if move.expected < 0:
             query = 'insert into tracking values (%s, %s, %s, %s) on conflict do nothing returning "offset"'
-            cursor.execute(query, (*place, move.offset), prepare=True)
+            sends.execute(query, (*place, move.offset))
         else:
-            cursor.execute(
+            sends.execute(
                 'update tracking set "offset" = %s where cluster = %s and topic = %s and partition = %s'
                 ' and "offset" = %s returning "offset"',
                 (move.offset, *place, move.expected),
-                prepare=True,
             )
-        _require(cursor, 1, f"the position of {move.topic}/{move.partition} has moved")
+        sends.expect(1, f"the position of {move.topic}/{move.partition} has moved")
 
 
-def _check_reads(cursor: Cursor, book: Book) -> None:
+def _check_reads(sends: Statements, book: Book) -> None:
     reads = book.reads
     if not reads:
         return
-    cursor.execute(
-        "select r.stream from unnest(%b::text[], %b::bigint[]) as r(stream, version)"
+    sends.execute(
+        "select 1 from unnest(%b::text[], %b::bigint[]) as r(stream, version)"
         " join stored_events e on e.originator_id = r.stream and e.originator_version = r.version + 1 limit 1",
         (list(reads), list(reads.values())),
-        prepare=True,
     )
-    row = cursor.fetchone()
-    if row:
-        raise Conflict(f"{row['stream']} was read and has moved")
+    sends.expect(0, "what was read has moved")
 
 
-def _check_revision(cursor: Cursor, book: Book) -> None:
+def _check_revision(sends: Statements, book: Book) -> None:
     """The configuration is as the book has it; configuration events move it to the position they will get."""
     changes = [index for index, entry in enumerate(book.entries, 1) if stream_kind(entry.stream) == "config"]
     if changes:
-        cursor.execute(
+        sends.execute(
             "update config_head set revision ="
             " (select coalesce(max(notification_id), 0) from stored_events) + %s where revision = %s returning 1",
             (changes[-1], book.config.revision),
-            prepare=True,
         )
     elif book.entries:
-        cursor.execute("select 1 from config_head where revision = %s", (book.config.revision,), prepare=True)
+        sends.execute("select 1 from config_head where revision = %s", (book.config.revision,))
     else:
         return
-    _require(cursor, 1, "the configuration has changed")
+    sends.expect(1, "the configuration has changed")
 
 
-def _write_payloads(cursor: Cursor, book: Book) -> None:
+def _write_payloads(sends: Statements, book: Book) -> None:
     if book.payloads:
         salts, bodies = zip(*book.payloads.values(), strict=True)
-        cursor.execute(
+        sends.execute(
             "insert into payloads select * from unnest(%b::text[], %b::bytea[], %b::bytea[])"
             " on conflict (ref) do nothing",
             (list(book.payloads), list(salts), list(bodies)),
-            prepare=True,
         )
 
 
@@ -136,16 +126,16 @@ UPDATE_ALERTS = (
 )
 
 
-def _write_alerts(cursor: Cursor, book: Book) -> None:
+def _write_alerts(sends: Statements, book: Book) -> None:
     new = sorted(alert for alert in book.changed_alerts if book.alert_revs[alert] == 0)
     old = sorted(alert for alert in book.changed_alerts if book.alert_revs[alert] > 0)
     if new:
-        cursor.execute(INSERT_ALERTS, _alert_columns(book, new), prepare=True)
-        _require(cursor, len(new), "an alert was first seen elsewhere")
+        sends.execute(INSERT_ALERTS, _alert_columns(book, new))
+        sends.expect(len(new), "an alert was first seen elsewhere")
     if old:
         bases = [book.alert_revs[alert] for alert in old]
-        cursor.execute(UPDATE_ALERTS, (*_alert_columns(book, old), bases), prepare=True)
-        _require(cursor, len(old), "an alert was reported elsewhere")
+        sends.execute(UPDATE_ALERTS, (*_alert_columns(book, old), bases))
+        sends.expect(len(old), "an alert was reported elsewhere")
 
 
 def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
@@ -153,12 +143,12 @@ def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
     return tuple([getattr(row, name) for row in rows] for name in ALERT_COLUMNS)
 
 
-def _write_due(cursor: Cursor, book: Book) -> None:
-    _drop_due(cursor, book)
+def _write_due(sends: Statements, book: Book) -> None:
+    _drop_due(sends, book)
     rows = [due for _, due in sorted(book.due_put.items())]
     new, moved = [due for due in rows if due.rev == 0], [due for due in rows if due.rev]
     if new:
-        cursor.execute(
+        sends.execute(
             "insert into due (kind, key, at, held, ready_at, rev) select *, 1"
             " from unnest(%b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::timestamptz[])"
             " on conflict do nothing",
@@ -169,11 +159,10 @@ def _write_due(cursor: Cursor, book: Book) -> None:
                 [due.held and due.held.partition for due in new],
                 [due.held and due.held.ready_at for due in new],
             ),
-            prepare=True,
         )
-        _require(cursor, len(new), "a deadline exists already")
+        sends.expect(len(new), "a deadline exists already")
     if moved:
-        cursor.execute(
+        sends.execute(
             "update due d set at = r.at, rev = d.rev + 1, lease_until = null, held = null"
             " from unnest(%b::text[], %b::text[], %b::timestamptz[], %b::bigint[]) as r(kind, key, at, rev)"
             " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
@@ -183,124 +172,108 @@ def _write_due(cursor: Cursor, book: Book) -> None:
                 [due.at for due in moved],
                 [due.rev for due in moved],
             ),
-            prepare=True,
         )
-        _require(cursor, len(moved), "a deadline was met elsewhere")
+        sends.expect(len(moved), "a deadline was met elsewhere")
 
 
-def _drop_due(cursor: Cursor, book: Book) -> None:
+def _drop_due(sends: Statements, book: Book) -> None:
     """Delete deadlines: those that a pager claimed have to be there, the others may be gone."""
     claimed = sorted((*place, rev) for place, rev in book.due_dropped.items() if rev is not None)
     other = sorted(place for place, rev in book.due_dropped.items() if rev is None)
     if claimed:
         kinds, keys, revs = zip(*claimed, strict=True)
-        cursor.execute(
+        sends.execute(
             "delete from due d using unnest(%b::text[], %b::text[], %b::bigint[]) as r(kind, key, rev)"
             " where d.kind = r.kind and d.key = r.key and d.rev = r.rev",
             (list(kinds), list(keys), list(revs)),
-            prepare=True,
         )
-        _require(cursor, len(claimed), "a deadline was met elsewhere")
+        sends.expect(len(claimed), "a deadline was met elsewhere")
     if other:
         kinds, keys = zip(*other, strict=True)
-        cursor.execute(
+        sends.execute(
             "delete from due d using unnest(%b::text[], %b::text[]) as r(kind, key)"
             " where d.kind = r.kind and d.key = r.key",
             (list(kinds), list(keys)),
-            prepare=True,
         )
 
 
-def _ensure_due(cursor: Cursor, book: Book) -> None:
+def _ensure_due(sends: Statements, book: Book) -> None:
     if book.due_by:
         kinds, keys = zip(*sorted(book.due_by), strict=True)
-        cursor.execute(
+        sends.execute(
             "insert into due (kind, key, at, rev) select *, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[])"
             " on conflict (kind, key) do update set at = excluded.at, rev = due.rev + 1, lease_until = null"
             " where due.at > excluded.at",
             (list(kinds), list(keys), [at for _, at in sorted(book.due_by.items())]),
-            prepare=True,
         )
 
 
-def _write_pages(cursor: Cursor, book: Book) -> None:
+def _write_pages(sends: Statements, book: Book) -> None:
     if book.pages_put:
         names = ("id", "escalation", "incident", "user", "method", "at")
         columns = tuple([getattr(row, name) for row in book.pages_put] for name in names)
-        cursor.execute(
+        sends.execute(
             'insert into pages (id, escalation, incident, "user", method, at, status)'
             " select *, 'queued' from unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
             " %b::timestamptz[]) on conflict do nothing",
             columns,
-            prepare=True,
         )
-        _require(cursor, len(book.pages_put), "a page exists already")
+        sends.expect(len(book.pages_put), "a page exists already")
     if book.pages_cancelled:
-        cursor.execute(
+        sends.execute(
             "update pages set status = 'cancelled' where id = any(%s) and status = 'queued'",
             (sorted(book.pages_cancelled),),
-            prepare=True,
         )
-        _require(cursor, len(book.pages_cancelled), "a page was claimed meanwhile")
+        sends.expect(len(book.pages_cancelled), "a page was claimed meanwhile")
 
 
-def _settle(cursor: Cursor, save: Save) -> None:
+def _settle(sends: Statements, save: Save) -> None:
     for done in sorted(save.settlements, key=lambda settlement: settlement.page):
-        cursor.execute(
+        sends.execute(
             "update pages set status = %s, at = coalesce(%s, at), possible_repeat = possible_repeat or %s,"
             " claim = null, lease_until = null where id = %s and claim = %s and status = 'claimed'",
             (done.status, done.at, done.possible_repeat, done.page, done.claim),
-            prepare=True,
         )
-        _require(cursor, 1, f"{done.page} was taken over")
+        sends.expect(1, f"{done.page} was taken over")
 
 
-def _write_inputs(cursor: Cursor, save: Save) -> None:
+def _write_inputs(sends: Statements, save: Save) -> None:
     """What became of inbox rows, of what could not be decided, and of a command's caller."""
     if save.inbox:
         receipts, parts = zip(*sorted(save.inbox), strict=True)
-        cursor.execute(
+        sends.execute(
             "update inbox i set folded_at = clock_timestamp(), lease_until = null"
             " from unnest(%b::text[], %b::int[]) as r(receipt, part)"
             " where i.receipt = r.receipt and i.part = r.part and i.folded_at is null",
             (list(receipts), list(parts)),
-            prepare=True,
         )
-        _require(cursor, len(save.inbox), "an inbox row was folded elsewhere")
+        sends.expect(len(save.inbox), "an inbox row was folded elsewhere")
     for dead in save.dead_letters:
-        cursor.execute(
+        sends.execute(
             "insert into dead_letters (pointer, index, receipt, integration, reason, body, at)"
             " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
             (dead.pointer, dead.index, dead.receipt, dead.integration, dead.reason, dead.body, dead.at),
-            prepare=True,
         )
     if save.command:
         command = save.command
-        cursor.execute(
+        sends.execute(
             "insert into commands (api_key, idempotency_key, digest, answer, at, position) select %s, %s, %s, %s, %s,"
             " (select coalesce(max(notification_id), 0) from stored_events) + %s on conflict do nothing",
             (command.api_key, command.key, command.digest, command.answer, command.at, len(save.book.entries)),
-            prepare=True,
         )
-        _require(cursor, 1, "a command was answered under this key")
+        sends.expect(1, "a command was answered under this key")
 
 
-def write_snapshots(cursor: Cursor, states: Mapping[str, Loaded], entries: Sequence[Entry]) -> None:
+def write_snapshots(sends: Statements, states: Mapping[str, Loaded], entries: Sequence[Entry]) -> None:
     """Keep the states of streams that have grown by another `SNAPSHOT_EVERY` events."""
     first: dict[str, int] = {}
     for entry in entries:
         first.setdefault(entry.stream, entry.version)
     for stream, loaded in sorted(states.items()):
         if loaded.version // SNAPSHOT_EVERY > (first[stream] - 1) // SNAPSHOT_EVERY:
-            cursor.execute(
+            sends.execute(
                 "insert into snapshots (stream, version, state, tip, last_at) values (%s, %s, %s, %s, %s)"
                 " on conflict (stream) do update set version = excluded.version, state = excluded.state,"
                 " tip = excluded.tip, last_at = excluded.last_at where snapshots.version < excluded.version",
                 (stream, loaded.version, encode_state(loaded.state), loaded.tip, loaded.last_at),
-                prepare=True,
             )
-
-
-def _require(cursor: Cursor, rows: int, otherwise: str) -> None:
-    if cursor.rowcount != rows:
-        raise Conflict(otherwise)

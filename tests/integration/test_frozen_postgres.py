@@ -29,7 +29,6 @@ from streams.store.progress import Progress
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 CAUSE = Cause(Actor("user", "ada"), "api", "command/1", "c-1", "c-1")
-INCIDENT = ids.incident_stream("default", "group-x", 1)
 STATEMENT_TIMEOUT = 1.0
 LIMIT = STATEMENT_TIMEOUT + limits.MARGIN
 SLACK = 1.5
@@ -113,9 +112,18 @@ def opening(store: Store, incident: str) -> Save:
     return Save(book)
 
 
-def test_every_call_ends_and_the_next_one_works_when_it_runs_again(server: Server) -> None:
-    store = PostgresStore(server.dsn)
-    save = opening(store, INCIDENT)
+@pytest.mark.parametrize(
+    ("statement_timeout", "fresh", "limit"),
+    [(10.0, 0.0, limits.CONNECT_TIMEOUT), (STATEMENT_TIMEOUT, 60.0, LIMIT + limits.CONNECT_TIMEOUT)],
+    ids=["on connections that were idle", "on connections that were just used"],
+)
+def test_every_call_ends_and_the_next_one_works_when_it_runs_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, statement_timeout: float, fresh: float, limit: float
+) -> None:
+    monkeypatch.setattr(limits, "FRESH", fresh)
+    store = PostgresStore(server.dsn, statement_timeout=statement_timeout)
+    incident = ids.incident_stream("default", f"group-{fresh}", 1)
+    save = opening(store, incident)
     calls: tuple[Callable[[], object], ...] = (
         lambda: store.load(["incident-unknown"]),
         lambda: store.save(save),
@@ -124,9 +132,10 @@ def test_every_call_ends_and_the_next_one_works_when_it_runs_again(server: Serve
         lambda: store.exclusive().__enter__(),
     )
     with server.frozen():
-        all_unavailable_within(limits.CONNECT_TIMEOUT, *calls)
-    assert store.save(save) == 1
-    assert store.load([INCIDENT])[INCIDENT].version == 1
+        all_unavailable_within(limit, *calls)
+    before = store.head()
+    assert store.save(save) > before
+    assert store.load([incident])[incident].version == 1
     store.close()
 
 
