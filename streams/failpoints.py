@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OBSERVE = "observe"
-"""A plan that strikes nothing: every point that a role reaches is added to `<plan>.<role>`, one a line."""
+"""A plan that strikes nothing: a line in `<plan>.<role>` for every time that a role reaches a point."""
 STRUCK, GO = ".struck", ".go"
 """What a plan's file is called when it was carried out; the file that ends a pause."""
 LONGEST_PAUSE = 30.0
@@ -88,11 +88,8 @@ def _reached(plan: _Plan, point: str) -> None:
 
 
 def _note(plan: _Plan, point: str) -> None:
-    with plan.lock:
-        plan.counted[point] += 1
-        if plan.counted[point] == 1:
-            with plan.path.with_suffix(f".{plan.role}").open("a", encoding="ascii") as seen:
-                seen.write(f"{point}\n")
+    with plan.lock, plan.path.with_suffix(f".{plan.role}").open("a", encoding="ascii") as seen:
+        seen.write(f"{point}\n")
 
 
 def _is_time(plan: _Plan, line: str, nth: int) -> bool:

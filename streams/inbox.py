@@ -46,6 +46,7 @@ class InboxReader:
 
     def __init__(self, store: Store, fold: Fold) -> None:
         self._store, self._fold = store, fold
+        self._rows: Sequence[InboxRow] = ()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set; waits for Postgres as long as it does not answer.
@@ -58,11 +59,16 @@ class InboxReader:
                     await pause_for(stopping, POLL)
 
     def step(self) -> int:
-        """Claim some rows and fold them; returns how many. Blocks; raises Unavailable."""
-        rows = self._store.claim_inbox(LEASE, BATCH)
-        for batch in batches([(row, _read(row)) for row in rows]):
+        """Claim some rows and fold them; returns how many. Blocks; raises Unavailable.
+
+        What was claimed before the database went away is folded by the next call, not once its lease is over.
+        """
+        self._rows = self._rows or self._store.claim_inbox(LEASE, BATCH)
+        claimed = len(self._rows)
+        for batch in batches([(row, _read(row)) for row in self._rows]):
             self._save(batch)
-        return len(rows)
+        self._rows = ()
+        return claimed
 
     def _save(self, batch: "Sequence[tuple[InboxRow, Arrival | Unreadable]]") -> None:
         """Fold rows in one save. When one of them is folded elsewhere, each is tried alone, and that one left."""

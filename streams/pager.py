@@ -70,6 +70,7 @@ class Pager:
     clock: Clock
     channels: Mapping[str, Channel]
     pages_per_minute: int = 20
+    _ripe: list[Due] = field(default_factory=list)
     _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
     _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -111,12 +112,17 @@ class Pager:
     # -- the steps of the work, each complete in itself ------------------------------------------------------------
 
     def step(self) -> int:
-        """Decide the deadlines that have come; returns how many. Blocks; raises Unavailable."""
-        ripe = self.store.claim_due(self.clock(), LEASE, BATCH, stepping.ESCALATE)
-        for start in range(0, len(ripe), STEPS_TOGETHER):
-            self._meet(ripe[start : start + STEPS_TOGETHER])
-        STEPS.inc(len(ripe))
-        return len(ripe)
+        """Decide the deadlines that have come; returns how many. Blocks; raises Unavailable.
+
+        What was claimed before the database went away is decided by the next call, not once its lease is over.
+        """
+        self._ripe = self._ripe or self.store.claim_due(self.clock(), LEASE, BATCH, stepping.ESCALATE)
+        claimed = len(self._ripe)
+        while self._ripe:
+            self._meet(self._ripe[:STEPS_TOGETHER])
+            del self._ripe[:STEPS_TOGETHER]
+        STEPS.inc(claimed)
+        return claimed
 
     def _meet(self, ripe: Sequence[Due]) -> None:
         """Decide deadlines in one save; when one of them was met elsewhere, the halves by themselves."""

@@ -122,7 +122,7 @@ class Watchdog:
         rows = await self._ask(lambda: self._outages.end(well, self._clock()))
         if rows is None:
             return  # asked again at the next look
-        over = {row.role: row.began_at for row in rows if row.told}
+        over = {row.role: row.began_at for row in rows}  # who told people may have died before saying so
         for name in well:
             outage = self._open.pop(name, None)
             if outage is not None:

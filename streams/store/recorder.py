@@ -136,14 +136,15 @@ class Recorder(PostgresProcessRecorder):
     def exclusive(self) -> Iterator[None]:
         """Hold the insert lock for several transactions of this thread; everybody else's saves wait."""
         with self.datastore.get_connection() as connection:
-            with effect("lock"):
-                connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
-            self._mine.held = True
             try:
+                with effect("lock"):
+                    connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+                self._mine.held = True
                 yield
             finally:
                 self._mine.held = False
-                connection.execute("select pg_advisory_unlock(%s)", (INSERT_LOCK,))
+                if not connection.closed:  # whatever went wrong, it does not go back to the pool with the lock
+                    connection.execute("select pg_advisory_unlock_all()")
 
     @staticmethod
     def _columns(events: Sequence[StoredEvent], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:

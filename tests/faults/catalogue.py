@@ -32,7 +32,7 @@ WRITES = re.compile(
     r"(?<!for )(?<!do )\b(insert|update|delete|notify|nextval|alter|drop|create|pg_(try_)?advisory_(xact_)?lock)\b"
 )
 POINTS = {"reach", "effect", "_changed", "_claim_inbox"}
-OWNED = {"cursor", "connection"}
+OWNED = {"cursor", "connection", "sends"}
 """Parameters of those who write in somebody else's transaction."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

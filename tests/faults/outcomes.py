@@ -42,10 +42,11 @@ class Outcome:
     pages: tuple[Any, ...]
     deliveries: tuple[Any, ...]
     counts: tuple[int, ...]
+    also: tuple[Any, ...] = ()
 
 
-def outcome_of(dsn: str, mails: Collection[Mail], name: str) -> Outcome:
-    """What became of the case `name`, by the log, the rows of alerts, and what was delivered."""
+def outcome_of(dsn: str, mails: Collection[Mail], name: str, also: tuple[Any, ...] = ()) -> Outcome:
+    """What became of the case `name`, by the log, the rows of alerts, and what was delivered; and what `also`."""
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(LOG, {"title": f"{name} %"}).fetchall()
         incidents = {str(stream) for stream, *_ in rows if stream_kind(stream) == "incident"}
@@ -60,6 +61,7 @@ def outcome_of(dsn: str, mails: Collection[Mail], name: str) -> Outcome:
         pages=tuple(sorted(((events[0], events[-1][0]) for events in pages), key=repr)),
         deliveries=tuple(sorted(_deliveries(mails, incidents))),
         counts=tuple(count for (count,) in counted),
+        also=also,
     )
 
 

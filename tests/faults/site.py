@@ -5,15 +5,17 @@ the first person is paged, nobody answers, the second is paged and acknowledges,
 do what real ones do when they get no answer: they ask again.
 """
 
+import itertools
+import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +24,7 @@ import httpx
 import psutil
 import psycopg
 from aiokafka.errors import KafkaError
+from psycopg.sql import SQL, Identifier
 
 from compose.datadir import read_running
 from compose.processes import MARK
@@ -29,6 +32,7 @@ from schemas.settings import PREFIX
 from streams.channels.mailbox import Mail
 from streams.failpoints import GO, STRUCK
 from tests.faults.ends import Ends
+from tests.faults.operating import OPERATOR
 from tests.faults.outcomes import Outcome, outcome_of
 from tests.stack import KEYS, Installation, RealWorld, until
 from tests.world import alert, webhook
@@ -42,6 +46,8 @@ UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "r
 """What the log says once a role works."""
 PATIENCE = 60.0
 """Seconds for a step of the story to be over: a worker that was killed is missed by Kafka after 10."""
+ALONE_TIMEOUT, AMONG_OTHERS_TIMEOUT = 15.0, 2.0
+"""Seconds that an answer is waited for: of the only gateway, and of one of several."""
 NUDGE = 1.5
 """Seconds without an end after which leases of the dead are ended by hand, rather than after a minute."""
 NUDGES = (
@@ -53,8 +59,11 @@ NUDGES = (
 
 
 WAITING = """select (select count(*) from tocsin.inbox where folded_at is null or forwarded_at is null)
-    + (select count(*) from tocsin.pages where status in ('queued', 'claimed'))"""
-"""What is left to be done, whenever it is due: a page that is to be tried again in a second, too."""
+    + (select count(*) from tocsin.pages where status in ('queued', 'claimed') and at <= %s)"""
+"""What is left to be done."""
+SOON, LATER = timedelta(days=1), timedelta()
+"""What is to be done within that is waited for: a page that is to be tried again in a second, or not even that."""
+BACKUP = "_backup"
 
 
 @dataclass(frozen=True)
@@ -77,13 +86,16 @@ class Site(RealWorld):
         super().__init__(installation)
         self._plan = plan
         self._cases = 0
-        self._began: dict[str, datetime] = {}
+        self._heard = 0
+        self._began: dict[tuple[str, str], datetime] = {}
         self._ends = Ends(installation.running.kafka_bootstrap, f"{installation.prefix}alerts", PARTITIONS)
-        self._http = httpx.Client(base_url=installation.running.gateway_url, timeout=15)
+        self._gateways = [httpx.Client(base_url=installation.running.gateway_url, timeout=ALONE_TIMEOUT)]
+        self._operator: subprocess.Popen[bytes] | None = None
 
     def close(self) -> None:
         """The messages are looked at case by case."""
-        self._http.close()
+        for gateway in self._gateways:
+            gateway.close()
         self._ends.close()
         for client in self._clients.values():
             client.__exit__(None, None, None)
@@ -121,10 +133,6 @@ class Site(RealWorld):
 
         until("the relay, and the sealer", look, PATIENCE)
 
-    def linger(self, seconds: float = 12.0) -> None:
-        """Wait for what is done only now and then: seals every ten seconds, copies of them a second later."""
-        time.sleep(seconds)
-
     def head(self) -> int:
         """The position of the last event."""
         return self._store.head()
@@ -134,7 +142,9 @@ class Site(RealWorld):
         return self._plan.with_suffix(STRUCK).exists()
 
     def pid(self, role: str) -> int | None:
-        """The process of a role, as of now; None while it is down."""
+        """The process of a role, or of the operator's command, as of now; None while it is down."""
+        if role == OPERATOR:
+            return self._operator.pid if self._operator else None
         running = read_running(self.installation.folder / "data")
         return getattr(running.pids, role) if running else None
 
@@ -156,20 +166,53 @@ class Site(RealWorld):
             )  # fmt: skip
         try:
             until(f"a second {role}", lambda: UP[role] in file.read_text() or None)
-            yield
+            with self._also_asked(file) if role == "gateway" else nullcontext():
+                yield
         finally:
             process.terminate()
             assert process.wait(30) == 0
 
-    def thaw(self, role: str, after: Callable[[], object]) -> None:
-        """Once a role stands still, wait for `after` to say something, then let it go on."""
-        pid = self.pid(role)
-        assert pid
-        until(f"the {role} to stand still", lambda: self.struck() or None, PATIENCE)
+    @contextmanager
+    def _also_asked(self, log: Path) -> Iterator[None]:
+        """Senders and people turn to a second gateway, too, which says in its log where it listens."""
+        [line] = [line for line in log.read_text().splitlines() if UP["gateway"] in line]
+        port = json.loads(line)["port"]
+        second = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=AMONG_OTHERS_TIMEOUT)
+        self._gateways[0].timeout = AMONG_OTHERS_TIMEOUT
+        self._gateways.append(second)
         try:
-            until("somebody else to have done it", after, PATIENCE)
+            yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            self._gateways.remove(second)
+            self._gateways[0].timeout = ALONE_TIMEOUT
+            second.close()
+
+    def restart(self, role: str) -> None:
+        """A role is asked to end, and has ended; its supervisor starts another."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.up(role))
+            process.terminate()
+            process.wait(PATIENCE)
+
+    def up(self, role: str) -> int:
+        """The process of a role, once there is one."""
+        found: int = until(f"a {role}", lambda: self.pid(role), PATIENCE)
+        return found
+
+    def operate(self, *arguments: str, **environment: str) -> None:
+        """An operator runs a command, and once more if it fails: by the fault, for nothing else may be the matter."""
+        command = [sys.executable, "-m", "tests.faults.operating", str(self._plan), *arguments]
+        data = ["--data-dir", str(self.installation.folder / "data")]
+        said = self.installation.folder / "operator.log"
+        for _ in range(2):
+            with said.open("wb") as log:
+                self._operator = subprocess.Popen(
+                    [*command, *data], cwd=self.installation.root, env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                )  # fmt: skip
+                if self._operator.wait(PATIENCE) == 0:
+                    return
+        raise AssertionError(f"{arguments} fails: {said.read_text()[-2000:]}")
 
     # -- the story ------------------------------------------------------------------------------------------------
 
@@ -180,10 +223,14 @@ class Site(RealWorld):
         self.finish(name)
         return name
 
+    def named(self) -> str:
+        """A name that no alert had before."""
+        self._cases, self._began, self._heard = self._cases + 1, {}, len(self._mailbox.messages())
+        return f"Case{self._cases}"
+
     def begin(self) -> str:
         """Alerts fire and the first person is paged."""
-        self._cases, self._began = self._cases + 1, {}
-        name = f"Case{self._cases}"
+        name = self.named()
         self.fires(name, "a")
         self.rest(name)
         self.fires(name, "a", "b")
@@ -199,16 +246,19 @@ class Site(RealWorld):
         """The second person acknowledges, and the alerts end."""
         self.does("ack", name)
         self.rest(name)
-        ended = self.now()
-        self.posts(webhook([alert(name, labels(one), self._began[one], ended) for one in ("a", "b")]))
+        self.ends()
         self.rest(name)
 
     def fires(self, name: str, *instances: str) -> None:
         """Monitoring says that these instances of an alert fire."""
         now = self.now()
-        for one in instances:
-            self._began.setdefault(one, now)
-        self.posts(webhook([alert(name, labels(one), self._began[one]) for one in instances]))
+        began = [self._began.setdefault((name, one), now) for one in instances]
+        self.posts(webhook([alert(name, labels(one), since) for one, since in zip(instances, began, strict=True)]))
+
+    def ends(self) -> None:
+        """Monitoring says that whatever fired in this case has ended."""
+        now = self.now()
+        self.posts(webhook([alert(name, labels(one), began, now) for (name, one), began in self._began.items()]))
 
     def posts(self, body: dict[str, Any]) -> None:
         """A sender posts the same body until it is taken, as Alertmanager does."""
@@ -226,9 +276,11 @@ class Site(RealWorld):
         self._ask("POST", f"/api/v1/incidents/{incident}/{verb}", headers)
 
     def _ask(self, method: str, path: str, headers: dict[str, str], **body: Any) -> httpx.Response:
+        gateways = itertools.cycle(self._gateways)
+
         def once() -> httpx.Response | None:
             with suppress(httpx.TransportError):
-                answer = self._http.request(method, path, headers=headers, **body)
+                answer = next(gateways).request(method, path, headers=headers, **body)
                 if answer.status_code < 500 and answer.status_code != 404:
                     assert answer.is_success, answer.text
                     return answer
@@ -238,15 +290,26 @@ class Site(RealWorld):
         found: httpx.Response = until(f"an answer to {method} {path}", once, PATIENCE)
         return found
 
-    def rest(self, name: str) -> None:
-        """Wait until all that is due is done, by whomever."""
-        self._patiently(f"{name} to settle", self._settled)
+    def rest(self, name: str, within: timedelta = SOON) -> None:
+        """Wait until all that is due `within` a time is done, by whomever."""
+        self._patiently(f"{name} to settle", partial(self._settled, within))
 
-    def _settled(self) -> bool | None:
+    def opened(self, name: str) -> None:
+        """Wait until a case has an incident in the read models."""
+        query = "select count(*) from read_models.incidents where title like %(title)s"
+        self._patiently(f"{name} to be opened", lambda: self.ask(query, title=f"{name} %") or None)
+
+    def paged(self, name: str) -> None:
+        """Wait until somebody hears of a case."""
+        self._patiently(
+            f"{name} to be heard of", lambda: any(name in m.subject for m in self._mailbox.messages()) or None
+        )
+
+    def _settled(self, within: timedelta = SOON) -> bool | None:
         with suppress(psycopg.OperationalError, KafkaError, TimeoutError):
             self._posted = self._ends.records()
             with psycopg.connect(self.installation.dsn) as connection:
-                [(waiting,)] = connection.execute(WAITING).fetchall()
+                [(waiting,)] = connection.execute(WAITING, (self.now() + within,)).fetchall()
             return super()._settled() if not waiting else None
         return None
 
@@ -263,9 +326,28 @@ class Site(RealWorld):
     def nudge(self) -> None:
         """End every lease."""
         if self.struck():
-            with suppress(psycopg.OperationalError), psycopg.connect(self.installation.dsn) as connection:
-                for statement in NUDGES:
-                    connection.execute(statement.encode())
+            self.change(*NUDGES)
+
+    def change(self, *statements: str) -> None:
+        """Help by hand, if the database answers."""
+        with suppress(psycopg.OperationalError), psycopg.connect(self.installation.dsn) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def ask(self, query: str, **parameters: str) -> Any:
+        """The first column of the first row."""
+        with psycopg.connect(self.installation.dsn) as connection:
+            row = connection.execute(query.encode(), parameters).fetchone()
+        return row[0] if row else None
+
+    def backup(self, fresh: bool = True) -> str:
+        """The address of a database beside ours; a `fresh` one is empty."""
+        server, _, name = self.installation.dsn.rpartition("/")
+        if fresh:
+            with psycopg.connect(self.installation.dsn, autocommit=True) as connection:
+                connection.execute(SQL("drop database if exists {} with (force)").format(Identifier(name + BACKUP)))
+                connection.execute(SQL("create database {}").format(Identifier(name + BACKUP)))
+        return f"{server}/{name}{BACKUP}"
 
     # -- what became of it ------------------------------------------------------------------------------------------
 
@@ -273,9 +355,13 @@ class Site(RealWorld):
         """Every mail to an address, in order."""
         return [mail for mail in self._mailbox.messages() if mail.to == to]
 
-    def outcome(self, name: str) -> Outcome:
-        """What became of a case."""
-        return outcome_of(self.installation.dsn, self._mailbox.messages(), name)
+    def notices(self) -> list[Mail]:
+        """What people heard of roles since the case began."""
+        return [mail for mail in self._mailbox.messages()[self._heard :] if mail.subject.startswith("[Tocsin]")]
+
+    def outcome(self, name: str, also: tuple[Any, ...] = ()) -> Outcome:
+        """What became of a case, and what `also` is to be compared."""
+        return outcome_of(self.installation.dsn, self._mailbox.messages(), name, also)
 
 
 def labels(instance: str) -> dict[str, str]:

@@ -3,34 +3,36 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields
 
+from tests.faults.obstacles import frozen
 from tests.faults.outcomes import Outcome
 from tests.faults.site import PATIENCE, Fault, Site
+from tests.faults.stories import PAGING, Story
 from tests.stack import until
 
 ALONE = 3.0
-"""Seconds that a role stands still of which no other process takes the work: a gateway, whoever holds a lock."""
+"""Seconds that a role stands still of which no other process takes the work: whoever holds a seat."""
 LONGEST = 25.0
 """Seconds in which a worker is missed by Kafka and its partitions are given to another."""
-SHARED = ("worker", "pager")
-"""Roles that take over from each other."""
+SHARED = ("worker", "pager", "gateway")
+"""Roles that take over from each other; a projector keeps its seats as long as its connections live."""
 
 
 class NotReached(AssertionError):
     """The story came to its end without the fault."""
 
 
-def told(site: Site, fault: Fault) -> Outcome:
-    """What becomes of the story with `fault`. Raises NotReached, AssertionError when it does not come to an end."""
+def told(site: Site, fault: Fault, story: Story = PAGING) -> Outcome:
+    """What becomes of a story with `fault`. Raises NotReached, AssertionError when it does not come to an end."""
     with ExitStack() as spares, ThreadPoolExecutor(1) as helper:
-        if fault.action == "stop" and fault.role in SHARED:
+        if fault.action == "stop" and fault.role == "gateway":  # whom people can turn to while they wait for the first
             spares.enter_context(site.spare(fault.role))
         site.arm(fault)
         try:
             meanwhile = helper.submit(_help, site, fault, spares)
-            name = site.tell()
+            name = story.tell(site)
             if not reached(site, fault):
                 raise NotReached(f"{fault} did not happen")
         finally:
@@ -39,7 +41,7 @@ def told(site: Site, fault: Fault) -> Outcome:
         if fault.role == "projector":
             site.published(sealed=fault.point.startswith("seal"))
         site.rest(name)
-        return site.outcome(name)
+        return story.outcome(site, name)
 
 
 def reached(site: Site, fault: Fault) -> bool:
@@ -55,11 +57,13 @@ def _help(site: Site, fault: Fault, spares: ExitStack) -> None:
     if fault.action not in ("stop", "pause"):
         return
     until(f"{fault}", lambda: site.struck() or None, PATIENCE)
-    if fault.action == "stop":
-        site.thaw(fault.role, _elsewhere(site) if fault.role in SHARED else _later(ALONE))
-    else:
-        spares.enter_context(site.spare(fault.role))
-        site.go()
+    after = _elsewhere(site) if fault.role in SHARED else _later(ALONE)
+    with frozen(site.up(fault.role)) if fault.action == "stop" else nullcontext():
+        if fault.role in ("worker", "pager"):
+            spares.enter_context(site.spare(fault.role))
+        if fault.action == "stop":
+            until("somebody else to have done it", after, PATIENCE)
+    site.go()
 
 
 def _elsewhere(site: Site) -> Callable[[], bool | None]:

@@ -93,4 +93,4 @@ async def test_an_effect_that_failed_has_no_afterwards(tmp_path: Path) -> None:
             pass
     finally:
         failpoints.arm(None, "worker")
-    assert plan.with_suffix(".worker").read_text().split() == ["forward:before", "forward:after"]
+    assert plan.with_suffix(".worker").read_text().split() == ["forward:before", "forward:before", "forward:after"]

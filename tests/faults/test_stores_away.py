@@ -1,6 +1,6 @@
 """The database is killed, then the broker too, and both come back: what was taken is kept, and people hear of it once.
 
-With the broker alone: `tests/integration/test_kafka_away.py`.
+With the broker alone: `tests/integration/test_kafka_away.py`. Away because a disk is full: `test_full_disk.py`.
 """
 
 from collections import Counter

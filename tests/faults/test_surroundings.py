@@ -1,25 +1,21 @@
-"""What is around fails: no name resolves, the disk is full, the clock is set back, everything runs twice.
+"""What is around fails: no name resolves, the clock is set back, everything runs twice.
 
 Elsewhere: Kafka down in `tests/integration/test_kafka_away.py`, a database that stands still in
 `test_frozen_postgres.py` there, a truncated topic in `test_worker.py` there, a mail server of any kind in
-`test_email.py` there, both stores away and coming back in `test_stores_away.py` here.
+`test_email.py` there, both stores away and coming back in `test_stores_away.py` here, full
+disks in `test_full_disk.py`.
 """
 
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
-import psycopg
 import pytest
 
 from gateway.intake import IntakeUnavailable, KafkaIntake
 from schemas.received import AlertReceived
-from schemas.seals import Seal
 from schemas.settings import load_settings
-from streams.seal_file import SealFile
 from streams.store.base import Unavailable
-from streams.store.connected import answers
 from streams.store.postgres import PostgresStore
 from tests.faults.outcomes import Outcome
 from tests.faults.site import ROLES, Fault, Site
@@ -28,7 +24,6 @@ from tests.memory_world import MemoryWorld
 from tests.stories.test_any_history import Say, report, streams_never_run_backwards
 
 NOWHERE = "no-such-host.invalid"
-SEAL = Seal(1, "store", 1, 1, 9, "00", "", datetime(2026, 3, 2, 3, 0, tzinfo=UTC), "11", "22")
 
 
 def test_a_database_whose_name_does_not_resolve_is_one_that_does_not_answer() -> None:
@@ -52,18 +47,6 @@ async def test_a_broker_whose_name_does_not_resolve_is_not_waited_for() -> None:
 
 def one_alert() -> AlertReceived:
     return report(MemoryWorld(), Say(0, True), 1)
-
-
-def test_a_full_disk_of_the_database_is_a_database_to_wait_for() -> None:
-    with pytest.raises(Unavailable), answers():
-        raise psycopg.errors.DiskFull("could not extend file")
-
-
-def test_a_full_disk_keeps_no_seal_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "seals.jsonl"
-    path.symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        SealFile(path).append([SEAL])
 
 
 def test_a_clock_that_is_set_back_turns_no_stream_back() -> None:

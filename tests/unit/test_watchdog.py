@@ -175,6 +175,14 @@ def test_what_could_not_be_said_is_tried_again_after_a_minute(scene: Scene) -> N
     assert len(scene.after(60)) == 1
 
 
+def test_the_end_is_told_when_nobody_knows_whether_the_beginning_was(scene: Scene) -> None:
+    scene.freeze()
+    scene.channel.script(Rejected("login: 535", broken=True))
+    assert scene.after(40) == []
+    scene.thaw()
+    assert [said.title for said in scene.after(40)] == ["[Tocsin] the worker works again"]
+
+
 def test_a_message_that_is_put_off_is_tried_at_once_again(scene: Scene) -> None:
     scene.freeze()
     scene.channel.script(Retry("connect: timed out"), Retry("connect: timed out"))
