@@ -40,7 +40,7 @@ format: development ## rewrite the code in the house's format
 docs: development ## write the generated reference and the configuration schema anew
 	@$(BIN)/python -m compose.reference
 
-bench: development ## how fast, in two minutes; ONLY=pages for one measure
+bench: development ## how fast, in three minutes; ONLY=pages for one measure
 	@$(BIN)/python -m tests.bench $(ONLY)
 
 bench-full: development ## longer, again with 100,000 open alerts; fills in docs/explanation/speed.md

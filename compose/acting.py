@@ -1,15 +1,19 @@
 """The commands by which people act on incidents: `ack`, `assign`, `comment`, `create` and the others in `COMMANDS`."""
 
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import click
 
+from compose.client import Client, Refusal
 from compose.people import client, gateway_options
 from schemas.api import CommandAnswer
 
 MAX_COMMENT = 10_000
 """Characters of a comment; the gateway takes no more."""
+MOST_AT_ONCE = 200
+"""Incidents in one page of a list; the gateway gives no more."""
 
 
 def _acting(verb: str, doc: str) -> click.Command:
@@ -23,6 +27,47 @@ def _acting(verb: str, doc: str) -> click.Command:
                 click.echo(f"{answer.name} is {answer.status}{'' if answer.changed else ' already'}.")
 
     return act
+
+
+@click.command("ack")
+@click.argument("incidents", nargs=-1)
+@click.option("--service", help="All incidents of this service that nobody has acknowledged, instead.")
+@gateway_options
+def ack(incidents: tuple[str, ...], service: str | None, url: str | None, key: str | None, data_dir: Path) -> None:
+    """Acknowledge incidents: nobody else is paged about them."""
+    if bool(incidents) == bool(service):
+        raise click.UsageError("Name incidents, or a --service.")
+    with client(url, key, data_dir, "responder") as gateway:
+        if service:
+            _acknowledge_all(gateway, service)
+        for incident in incidents:
+            answer = gateway.act(incident, "ack")
+            click.echo(f"{answer.name} is {answer.status}{'' if answer.changed else ' already'}.")
+
+
+def _acknowledge_all(gateway: Client, service: str) -> None:
+    """One after the other, because each is a decision; one that has ended meanwhile is said and passed over."""
+    acknowledged = 0
+    for incident in _triggered(gateway, service):
+        try:
+            acknowledged += gateway.act(incident, "ack").changed
+        except Refusal as refusal:
+            if refusal.status != HTTPStatus.CONFLICT:
+                raise
+            click.echo(str(refusal), err=True)
+    click.echo(f"{acknowledged:,} {'incident' if acknowledged == 1 else 'incidents'} of {service} acknowledged.")
+
+
+def _triggered(gateway: Client, service: str) -> list[str]:
+    """The names of a service's incidents that nobody has acknowledged, newest first."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        listed = gateway.incidents(status=["triggered"], service=service, limit=MOST_AT_ONCE, cursor=cursor)
+        found += [incident.name for incident in listed.incidents]
+        cursor = listed.next_cursor
+        if cursor is None:
+            return found
 
 
 @click.command("assign")
@@ -95,7 +140,7 @@ def _tell(answer: CommandAnswer, how: str) -> None:
 
 
 COMMANDS = (
-    _acting("ack", "Acknowledge incidents: nobody else is paged about them."),
+    ack,
     _acting("unack", "Give incidents back: they escalate again from the first step."),
     _acting("start", "Say that you work on incidents; that acknowledges them too."),
     _acting("resolve", "Resolve incidents: they are over."),

@@ -13,7 +13,21 @@ from importlib import import_module
 
 import click
 
-from compose import acting, auditing, configuring, erasing, people, rebuilding, restoring
+from compose import (
+    acting,
+    auditing,
+    configuring,
+    erasing,
+    explaining,
+    firing,
+    heartbeats,
+    importing,
+    people,
+    rebuilding,
+    restoring,
+    silencing,
+    validating,
+)
 from compose.prepare import hashed
 from schemas.settings import BadSettings, Settings, load_settings
 
@@ -23,7 +37,20 @@ def main() -> None:
     """Tocsin: alerts become incidents, people are paged, and every decision can be proved."""
 
 
-PEOPLE = (people.list_incidents, people.show, people.mail, *acting.COMMANDS, *configuring.COMMANDS, people.status)
+PEOPLE = (
+    people.list_incidents,
+    people.show,
+    people.mail,
+    *acting.COMMANDS,
+    *explaining.COMMANDS,
+    *firing.COMMANDS,
+    *silencing.COMMANDS,
+    *heartbeats.COMMANDS,
+    *configuring.COMMANDS,
+    *importing.COMMANDS,
+    *validating.COMMANDS,
+    people.status,
+)
 AUDITORS = (*auditing.COMMANDS, *erasing.COMMANDS, *rebuilding.COMMANDS, *restoring.COMMANDS)
 for command in (*PEOPLE, *AUDITORS):
     main.add_command(command)
@@ -85,11 +112,15 @@ def demo() -> None:
 
 @main.command("token")
 @click.option(
-    "--kind", type=click.Choice(["webhook", "key"]), default="webhook", show_default=True, help="What it is for."
+    "--kind",
+    type=click.Choice(["webhook", "key", "heartbeat"]),
+    default="webhook",
+    show_default=True,
+    help="What it is for.",
 )
 def token(kind: str) -> None:
-    """Print a new webhook token or API key, and the hash of it that the configuration keeps."""
-    fresh = {"webhook": "wh_", "key": "tk_"}[kind] + secrets.token_urlsafe(32)
+    """Print a new token of a webhook or heartbeat, or API key, and the hash of it that the configuration keeps."""
+    fresh = {"webhook": "wh_", "key": "tk_", "heartbeat": "hb_"}[kind] + secrets.token_urlsafe(32)
     click.echo(f"token: {fresh}\nhash:  sha256:{hashed(fresh)}")
 
 

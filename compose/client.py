@@ -7,26 +7,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from compose.datadir import read_running
+from schemas.alertmanager_api import GettableSilence, SilenceSet
 from schemas.api import (
     ApplyAnswer,
     CommandAnswer,
     ConfigHistory,
     IncidentList,
     IncidentView,
+    PageView,
     ReceiptAnswer,
     Timeline,
 )
+from schemas.api_explained import ExplainAnswer
+from schemas.api_heartbeats import HeartbeatList, PingAnswer
+from schemas.api_reads import DueList
+from schemas.api_receipts import ReceiptView
 from schemas.status import Status
 
 ATTEMPTS = 3
 """Of a command whose answer did not come, or was "not now"."""
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+PAGES = TypeAdapter(tuple[PageView, ...])
+SILENCES = TypeAdapter(tuple[GettableSilence, ...])
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -142,6 +151,45 @@ class Client:
         answer = self._ask("POST", f"/api/v1/webhooks/{source}", json=body, headers=headers)
         return ReceiptAnswer.model_validate_json(answer.content)
 
+    def silences(self, filters: tuple[str, ...] = ()) -> tuple[GettableSilence, ...]:
+        """Silences whose matchers are as the filters say: the active ones, those to come, those that expired."""
+        answer = self._ask("GET", "/api/v2/silences", params={"filter": list(filters)})
+        return SILENCES.validate_json(answer.content)
+
+    def set_silence(self, silence: Mapping[str, Any]) -> SilenceSet:
+        """Silence alerts. When no answer comes it may be set all the same: list them before it is asked again."""
+        answer = self._ask("POST", "/api/v2/silences", json=silence)
+        return SilenceSet.model_validate_json(answer.content)
+
+    def end_silence(self, name: str) -> None:
+        """End a silence before its time."""
+        self._ask("DELETE", f"/api/v2/silence/{quote(name, safe='')}")
+
+    def heartbeats(self) -> HeartbeatList:
+        """What has to ping, and how it stands."""
+        return self._get(HeartbeatList, "/api/v1/heartbeats", {})
+
+    def ping(self, heartbeat: str) -> PingAnswer:
+        """Say that a heartbeat lives; the access is its token."""
+        answer = self._ask("POST", f"/api/v1/heartbeats/{quote(heartbeat, safe='')}/ping")
+        return PingAnswer.model_validate_json(answer.content)
+
+    def receipt(self, receipt: str) -> ReceiptView:
+        """What became of a webhook."""
+        return self._get(ReceiptView, f"/api/v1/receipts/{quote(receipt, safe='')}", {})
+
+    def pages(self, ref: str) -> tuple[PageView, ...]:
+        """Who was told of an incident."""
+        return PAGES.validate_json(self._ask("GET", f"/api/v1/incidents/{ref}/pages").content)
+
+    def due(self, incident: str) -> DueList:
+        """What happens next to an incident by itself."""
+        return self._get(DueList, "/api/v1/due", {"incident": incident})
+
+    def explain(self, asked: Mapping[str, Any]) -> ExplainAnswer:
+        """What would become of an alert; see `schemas.api_explained.ExplainRequest`."""
+        return ExplainAnswer.model_validate_json(self._ask("POST", "/api/v1/explain", json=asked).content)
+
     def status(self) -> Status:
         """How every role is."""
         return self._get(Status, "/api/v1/status", {})
@@ -170,11 +218,13 @@ class Client:
 
 
 def _refusal(answer: httpx.Response) -> Refusal:
-    """What a problem document says, in a sentence or two."""
+    """What a problem document says, in a sentence or two; at Alertmanager's paths it is a string."""
     try:
         problem = answer.json()
     except ValueError:
         return Refusal(f"The gateway answered {answer.status_code} without saying why.", answer.status_code)
+    if isinstance(problem, str):
+        return Refusal(problem, answer.status_code)
     parts = [str(problem.get(name, "")).rstrip(".") for name in ("detail", "remedy")]
     errors = tuple(map(_config_error, problem.get("errors", ())))
     sentence = ". ".join(part for part in parts if part) or str(problem.get("title", answer.reason_phrase))

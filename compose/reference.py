@@ -66,7 +66,7 @@ local mailbox. All end with code 0 when done, 1 when refused (the reason is on s
 is wrong.
 
 Sources: `compose/cli.py`, `compose/people.py`, `compose/acting.py`, `compose/configuring.py`, `compose/auditing.py`,
-`compose/erasing.py`, `compose/rebuilding.py`, `compose/restoring.py`."""
+`compose/erasing.py`, `compose/rebuilding.py`, `compose/restoring.py`, `compose/silencing.py`."""
 
 
 PROBLEM_DOCUMENTS = """\

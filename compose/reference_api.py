@@ -11,9 +11,14 @@ What a running gateway shows at `/docs` and serves as OpenAPI at `/openapi.json`
 UTC, and refusals [problem documents](problems.md). `?` marks what may be left out or be null. A key is presented as
 `Authorization: Bearer …`.
 
-Sources: `gateway/`, `schemas/api.py`, `schemas/api_reads.py`, `schemas/api_receipts.py`."""
+Sources: `gateway/`, `schemas/api.py`, `schemas/api_reads.py`, `schemas/api_receipts.py`, `schemas/alertmanager_api.py`,
+`schemas/api_heartbeats.py`."""
 
-WHO = {"api_key": "an API key", "webhook_token": "an integration's token"}
+WHO = {
+    "api_key": "an API key",
+    "webhook_token": "an integration's token",
+    "ping_token": "a token of the heartbeat, which may also be a parameter",
+}
 
 
 def api_page(document: Json) -> Iterator[str]:

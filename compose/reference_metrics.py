@@ -15,9 +15,16 @@ Labels hold names that somebody configured, words of a closed list or templates 
 up. A histogram also has `_bucket`, `_sum` and `_count`."""
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "gateway": ("gateway.metrics",),
+    "gateway": (
+        "gateway.metrics",
+        "gateway.outgoing",
+    ),
     "worker": ("streams.worker", "streams.fold", "streams.inbox", "streams.expiry"),
-    "pager": ("streams.pager",),
+    "pager": (
+        "streams.pager",
+        "streams.heartbeating",
+        "streams.reviewing",
+    ),
     "projector": ("projections.runner", "streams.relay", "streams.sealer", "streams.pruning"),
     "gateway and pager": ("streams.notices",),
     "every role": ("gateway.protocol",),

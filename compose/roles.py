@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -29,6 +29,9 @@ from streams.channels.smtp import SmtpSettings
 from streams.clock import Clock, clock_from
 from streams.store.leadership import Leadership, Seat
 from streams.store.postgres import PostgresStore
+
+if TYPE_CHECKING:
+    from streams.fold import Fold
 
 log = structlog.get_logger()
 
@@ -138,14 +141,20 @@ def channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
 async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     """Deadlines and pages; needs Postgres and the channels, never Kafka."""
     from compose.watching import gateways_watched
+    from streams.heartbeating import Heartbeating
     from streams.pager import Pager
+    from streams.reviewing import Reviewer
 
     clock = clock_from(settings.clock_file)
     store = open_store(settings)
+    heartbeats = Heartbeating(store, folding(settings, store, clock), clock)
     reach = channels(settings, clock)
+    paging = Pager(store, settings.org, clock, reach, settings.pages_per_minute)
     try:
         async with gateways_watched(settings, _dsn(settings), store, clock, reach):
-            await Pager(store, settings.org, clock, reach, settings.pages_per_minute).run(stopping)
+            reviewer = Reviewer(store, settings.org, clock)
+            await reviewer.attempt()  # before anybody is told: of what nothing is to be said any more
+            await _together(stopping, paging.run(stopping), reviewer.run(stopping), heartbeats.run(stopping))
     finally:
         for channel in reach.values():
             await channel.close()
@@ -211,7 +220,7 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     """
     os.nice(BEHIND)
     from projections.runner import Projector
-    from streams.pruning import Pruner
+    from streams.pruning import Pruner, forgetting
     from streams.relay import Relay
     from streams.sealer import Sealer
     from streams.store.progress import Progress
@@ -219,14 +228,14 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     from streams.store.seals import Seals
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
-    stores = open_store(settings), open_store(settings)
+    stores = open_store(settings), open_store(settings), open_store(settings)
     projecting = Projector(stores[0], _dsn(settings))
     progress = Progress(_dsn(settings), "relay")
     relaying = Relay(settings, stores[1], Leadership(_dsn(settings), Seat.RELAY), progress.tell)
     pruning = Pruning(_dsn(settings), timedelta(days=settings.retention_days))
     seat = Leadership(_dsn(settings), Seat.PRUNER)
     clock = clock_from(settings.clock_file)
-    pruner = Pruner(pruning, seat, clock, expiring(settings))
+    pruner = Pruner(pruning, seat, clock, expiring(settings), forgetting(stores[2], settings.org, clock))
     sealer = Sealer(settings, partial(Seals, _dsn(settings)), Leadership(_dsn(settings), Seat.SEALER), clock)
     settle()
     try:
@@ -249,11 +258,23 @@ def expiring(settings: Settings) -> Callable[[int], int]:
     return lambda limit: expire(dsn, settings.org, clock() - kept, limit, str(uuid4()), clock())
 
 
+def folding(settings: Settings, store: PostgresStore, clock: Clock) -> "Fold":
+    """What decides on reports of alerts."""
+    from streams.fold import Fold
+
+    return Fold(
+        store=store,
+        org=settings.org,
+        clock=clock,
+        catch_up_age=timedelta(seconds=settings.catch_up_age),
+        catch_up_hold=timedelta(seconds=settings.catch_up_hold),
+    )
+
+
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:
     """Folds the inbox, which needs no broker, and the alerts topic, once a broker answers: Faust needs one to start."""
     from streams.brokers import until_reached
     from streams.expiry import Expiry
-    from streams.fold import Fold
     from streams.inbox import Forwarder, InboxReader
     from streams.offsets import EndOffsets
     from streams.worker import Worker
@@ -261,13 +282,7 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
     store = open_store(settings)
     clock = clock_from(settings.clock_file)
-    fold = Fold(
-        store=store,
-        org=settings.org,
-        clock=clock,
-        catch_up_age=timedelta(seconds=settings.catch_up_age),
-        catch_up_hold=timedelta(seconds=settings.catch_up_hold),
-    )
+    fold = folding(settings, store, clock)
     settle()
 
     async def from_topic() -> None:

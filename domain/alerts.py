@@ -13,6 +13,8 @@ from domain.decision import PayloadRef
 from domain.severity import Severity
 
 SOURCE_TIME_WINDOW = timedelta(seconds=60)
+FLIPS = 50
+"""Times at which an alert began or ended that are remembered: the most that a `flap_threshold` can count."""
 
 
 class AlertStatus(StrEnum):
@@ -62,7 +64,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """What is remembered of an alert: its latest word, and where it belongs. `rev` guards every change."""
+    """What is remembered of an alert: its latest word, and where it belongs. `rev` guards every change.
+
+    `suppressed` is why nothing is said of it, as `reason/rule`; None: it is spoken of. `flips` are the latest times at
+    which it began or ended, the oldest first: as many as anything counts.
+    """
 
     id: str
     integration: str
@@ -80,6 +86,12 @@ class AlertRow:
     episode: int = 0
     incident: str | None = None
     payload: str | None = None
+    suppressed: str | None = None
+    flips: tuple[datetime, ...] = ()
+
+    def flipped(self, at: datetime) -> tuple[datetime, ...]:
+        """`flips` after the alert began or ended at `at`."""
+        return (*self.flips, at)[-FLIPS:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +106,13 @@ class PriorAlert:
     receipt: str
     group: str | None
     episode: int
+    flips: tuple[datetime, ...] = ()
 
     @classmethod
     def of(cls, row: AlertRow) -> "PriorAlert":
         """The part of `row` that decided something."""
-        return cls(
-            row.rev, row.status, row.severity, row.source_time, row.received_at, row.receipt, row.group, row.episode
-        )
+        said = (row.rev, row.status, row.severity, row.source_time, row.received_at, row.receipt)
+        return cls(*said, row.group, row.episode, row.flips)
 
 
 @dataclass(frozen=True, slots=True)

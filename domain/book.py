@@ -14,6 +14,7 @@ from domain.alerts import AlertRow
 from domain.config import Config
 from domain.decision import RULES_VERSION, Cause, Decision, PayloadRef, seal
 from domain.events import Event, State, evolve, initial
+from domain.inhibition import INHIBIT, Inhibitor, Place, Side, Source, inhibitor
 
 S = TypeVar("S", bound=State)
 
@@ -95,6 +96,8 @@ class Book:
         streams: the loaded streams, keyed by stream id; absent ones as `Loaded.absent`.
         alerts: the loaded alert rows, keyed by alert id.
         pending: pages queued or claimed, keyed by escalation; the streams of the queued ones are loaded too.
+        sources: the firing alerts that inhibit, by their place.
+        standing: where the loaded alerts stand that are known to inhibit or to be inhibited.
         numbers: incident numbers, taken one by one.
         tz_version: version of the time zone data that deadlines are computed with.
     """
@@ -106,15 +109,20 @@ class Book:
     pending: Mapping[str, tuple[PendingPage, ...]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: iter(()))
     tz_version: str = ""
+    sources: dict[Place, dict[str, Source]] = field(default_factory=dict)
+    standing: dict[str, tuple[Side, ...]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     changed_alerts: dict[str, AlertRow] = field(default_factory=dict)
     alert_revs: dict[str, int] = field(default_factory=dict)
     due_put: dict[tuple[str, str], Due] = field(default_factory=dict)
     due_dropped: dict[tuple[str, str], int | None] = field(default_factory=dict)
     due_by: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    due_woken: dict[tuple[str, str], datetime] = field(default_factory=dict)
     pages_put: list[PageRow] = field(default_factory=list)
     pages_cancelled: list[str] = field(default_factory=list)
     payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    placed: dict[str, tuple[Side, ...]] = field(default_factory=dict)
+    sources_seen: dict[Place, frozenset[str]] = field(default_factory=dict)
     _base: dict[str, int] = field(default_factory=dict)
     _decision: Decision | None = None
     _reads: dict[str, int] = field(default_factory=dict)
@@ -206,6 +214,12 @@ class Book:
         """Have a deadline at `at` or earlier, whatever there is now."""
         self.due_by[kind, key] = min(at, self.due_by.get((kind, key), at))
 
+    def wake(self, kind: str, key: str, at: datetime) -> None:
+        """Have a deadline at `at` or earlier that is met after this is saved: who has claimed it already, and so may
+        have looked before, meets it in vain.
+        """
+        self.due_woken[kind, key] = min(at, self.due_woken.get((kind, key), at))
+
     def put_page(self, row: PageRow) -> None:
         """Queue a page."""
         self.pages_put.append(row)
@@ -219,6 +233,29 @@ class Book:
         self.payloads[ref] = (salt, body)
         return seal(ref, salt, body)
 
+    def place(self, alert: str, group: str, sides: tuple[Side, ...], now: datetime) -> None:
+        """Remember where an alert stands that fires, or (nowhere) that has ended; what its place inhibits is looked at
+        again when a source comes or goes.
+        """
+        if sides == self.standing.get(alert, ()):
+            return
+        for side in self.standing.get(alert, ()):
+            self.sources.get(side.place, {}).pop(alert, None)
+        for side in {*self.standing.get(alert, ()), *sides}:
+            if side.is_source:
+                self.wake(INHIBIT, "/".join(side.place), now)
+        for side in sides:
+            if side.is_source:
+                self.sources.setdefault(side.place, {})[alert] = Source(group, side.is_target)
+        self.standing[alert] = self.placed[alert] = sides
+
+    def inhibitor(self, alert: str, sides: tuple[Side, ...]) -> Inhibitor | None:
+        """What inhibits an alert; the save refuses if a source has come meanwhile that this book does not know."""
+        for side in sides:
+            if side.is_target:
+                self.sources_seen.setdefault(side.place, frozenset(self.sources.get(side.place, ())))
+        return inhibitor(alert, sides, self.sources)
+
     @property
     def reads(self) -> Mapping[str, int]:
         """Streams that were looked at and not written, with the version they had."""
@@ -228,5 +265,8 @@ class Book:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to save."""
-        rows = (self.changed_alerts, self.due_put, self.due_dropped, self.due_by, self.pages_cancelled)
+        rows = (
+            *(self.changed_alerts, self.due_put, self.due_dropped, self.due_by, self.pages_cancelled),
+            *(self.placed, self.due_woken),
+        )
         return not self.entries and not any(rows)

@@ -7,7 +7,7 @@ the payload that has them.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from domain.config import ConfigObject
+from domain.config import Standing
 from domain.decision import PayloadRef
 
 
@@ -16,7 +16,7 @@ class ObjectPut:
     """An object was created or replaced; `private` points at its personal data, if it has any."""
 
     type: ClassVar[str] = "config.object_put.v1"
-    object: ConfigObject
+    object: Standing
     private: PayloadRef | None = None
 
 
@@ -36,7 +36,7 @@ ConfigEvent = ObjectPut | ObjectRemoved
 class Setting:
     """A configuration object's stream: the object as it stands, None when it was removed or never was."""
 
-    object: ConfigObject | None = None
+    object: Standing | None = None
     private: PayloadRef | None = None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import ids, incidents, stepping
+from domain import incidents, stepping
 from domain.book import Book
 from domain.config import Config
 from domain.decision import Cause, Refused
@@ -65,8 +65,8 @@ def execute(book: Book, incident: str, command: PersonCommand, cause: Cause, now
     command, or when it names somebody or something that is not configured.
     """
     before = book.read(incident, Incident)
-    escalation = ids.escalation_stream(book.org, incident, before.runs)
-    now = book.begin(cause, now, (incident, escalation))
+    stops = isinstance(command, Acknowledge | Start | Resolve)
+    now = book.begin(cause, now, stepping.of_incident(book, incident, stops))
     if isinstance(command, Create):
         _create(book, incident, command, now)
     else:
@@ -101,16 +101,9 @@ def _follow(book: Book, incident: str, event: incidents.IncidentEvent, before: I
         case incidents.Resolved():
             stepping.stop(book, incident, "resolved")
         case incidents.Unacknowledged() | incidents.Reopened():
-            stepping.start(book, incident, before.runs + 1, _policy(book.config, before), now)
+            stepping.start(book, incident, before.runs + 1, stepping.policy_of(book.config, before), now)
         case _:
             pass
-
-
-def _policy(config: Config, incident: Incident) -> str:
-    """The incident's escalation policy; the root route's when it was removed since."""
-    if incident.policy in config.policies or config.root is None:
-        return incident.policy
-    return config.root.policy or incident.policy
 
 
 def _create(book: Book, incident: str, command: Create, now: datetime) -> None:

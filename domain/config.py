@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from domain.routing import Route, Routing, labels_read, route
+from domain.facts import EVERY, facts, is_fact, recorded
+from domain.heartbeats import Heartbeat
+from domain.inhibition import InhibitionRule
+from domain.intervals import Interval
+from domain.routing import Node, Route, Routing, labels_read, plan, routes
+from domain.silences import Silence
+from domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,29 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A page about a service: `name` is e.g. dashboard, logs, runbook."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """Something that alerts are about; owned by a team, paged by an escalation policy."""
+    """Something that alerts are about; owned by a team, paged by an escalation policy.
+
+    `tier` is how much depends on it, 1 the most. `dependencies` are services that it cannot work without, in cycles or
+    not.
+    """
 
     id: str
     team: str
     policy: str
     kind: Literal["service"] = "service"
+    environment: str | None = None
+    tier: int | None = None
+    dependencies: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +181,38 @@ class RouteTree:
     kind: Literal["route_tree"] = "route_tree"
 
 
-ConfigObject = User | Team | Service | Policy | Integration | ApiKey | RouteTree
+ConfigObject = (
+    User | Team | Service | Policy | Integration | ApiKey | RouteTree | InhibitionRule | Interval | Window | Heartbeat
+)
+"""What configuration files declare."""
+Standing = ConfigObject | Silence
+"""Everything that is configured: besides that, what people set while they work."""
 
 
 def hashes(item: ConfigObject) -> tuple[str, ...]:
     """The hashes of the tokens or the key that an object lets in; most let in nobody."""
     match item:
-        case Integration():
+        case Integration() | Heartbeat():
             return item.token_hashes or ()
         case ApiKey():
             return (item.hash,)
         case _:
             return ()
+
+
+def _quieting(item: Standing) -> frozenset[str]:
+    """The labels and facts that are read of an alert by what keeps Tocsin from speaking of it."""
+    match item:
+        case Silence():
+            return frozenset(matcher.label for matcher in item.matchers)
+        case InhibitionRule():
+            return frozenset(matcher.label for matcher in item.source + item.target).union(item.equal)
+        case Window():
+            return item.reads
+        case Heartbeat():
+            return frozenset(matcher.label for matcher in item.fed_by)
+        case _:
+            return frozenset()
 
 
 ROUTED = 20_000
@@ -179,7 +221,11 @@ ROUTED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All configuration at one revision. `labels_read`: see `routing.labels_read`."""
+    """All configuration at one revision.
+
+    `labels_read`: see `routing.labels_read`; `facts_read`: the facts that any matcher names; `tree`: the routing tree
+    with everything inherited.
+    """
 
     revision: int = 0
     users: Mapping[str, User] = field(default_factory=dict)
@@ -189,14 +235,26 @@ class Config:
     integrations: Mapping[str, Integration] = field(default_factory=dict)
     api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
     root: Route | None = None
+    inhibition_rules: Mapping[str, InhibitionRule] = field(default_factory=dict)
+    silences: Mapping[str, Silence] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
+    feeding: tuple[Heartbeat, ...] = ()
     labels_read: frozenset[str] = frozenset()
-    _routed: dict[tuple[str | None, ...], Routing] = field(default_factory=dict, init=False, repr=False, compare=False)
+    facts_read: frozenset[str] = frozenset()
+    tree: Node | None = None
+    _routed: dict[tuple[object, ...], tuple[Routing, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
-    def of(cls, revision: int, objects: Mapping[tuple[str, str], ConfigObject]) -> "Config":
+    def of(cls, revision: int, objects: Mapping[tuple[str, str], Standing]) -> "Config":
         """Compile `objects`, keyed by (kind, id), as they stood at `revision`."""
         values = objects.values()
         tree = objects.get(("route_tree", "default"))
+        read = labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset()
+        kept_quiet = frozenset[str]().union(*map(_quieting, values))
         return cls(
             revision=revision,
             users={o.id: o for o in values if isinstance(o, User)},
@@ -206,23 +264,59 @@ class Config:
             integrations={o.id: o for o in values if isinstance(o, Integration)},
             api_keys={o.id: o for o in values if isinstance(o, ApiKey)},
             root=tree.root if isinstance(tree, RouteTree) else None,
-            labels_read=labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset(),
+            inhibition_rules={o.id: o for o in values if isinstance(o, InhibitionRule)},
+            silences={o.id: o for o in values if isinstance(o, Silence)},
+            windows={o.id: o for o in values if isinstance(o, Window)},
+            intervals={o.id: o for o in values if isinstance(o, Interval)},
+            heartbeats={o.id: o for o in values if isinstance(o, Heartbeat)},
+            feeding=tuple(o for o in values if isinstance(o, Heartbeat) and o.fed_by),
+            labels_read=read,
+            facts_read=frozenset(filter(is_fact, read | kept_quiet)),
+            tree=plan(tree.root) if isinstance(tree, RouteTree) else None,
         )
 
-    def route(self, labels: Mapping[str, str]) -> Routing:
-        """Where an alert with these labels goes; remembered by the labels that count.
+    def facts(
+        self, labels: Mapping[str, str], annotations: Mapping[str, str], severity: str, integration: str
+    ) -> Mapping[str, str]:
+        """What matchers read of an alert: its labels, and the facts that any matcher names."""
+        if not self.facts_read:
+            return labels
+        known = self.integrations.get(integration)
+        return facts(
+            labels,
+            annotations,
+            severity=severity,
+            source=known.source if known else integration,
+            integration=integration,
+            services=self.services,
+            read=self.facts_read,
+        )
+
+    def routes(self, facts: Mapping[str, str]) -> tuple[Routing, ...]:
+        """Every way that an alert with these labels and facts takes; remembered by those that count.
 
         Raises ValueError when no usable routing tree is configured.
         """
-        if self.root is None:
+        if self.tree is None:
             raise ValueError("no routing tree is configured")
-        read = tuple([labels.get(name) for name in self.labels_read])
+        read: tuple[object, ...] = tuple([facts.get(name) for name in self.labels_read])
+        if EVERY in self.labels_read:
+            read = tuple(sorted(facts.items()))
         found = self._routed.get(read)
         if found is None:
             if len(self._routed) >= ROUTED:
                 self._routed.clear()
-            found = self._routed[read] = route(self.root, labels, self.services)
+            found = self._routed[read] = routes(self.tree, facts, self.services)
         return found
+
+    def route(self, facts: Mapping[str, str]) -> Routing:
+        """The first way that an alert takes; see `routes`."""
+        return self.routes(facts)[0]
+
+    def recorded(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """Those labels and facts of an alert that decided where it goes, as far as an event may hold them; sorted."""
+        names = recorded(facts if EVERY in self.labels_read else self.labels_read)
+        return {name: facts[name] for name in sorted(names) if name in facts}
 
     def people(self, target: Target) -> tuple[str, ...]:
         """The ids of the users that `target` reaches now, in a stable order; unknown names reach nobody."""

@@ -11,6 +11,8 @@ from typing import ClassVar, Literal, assert_never
 
 from domain.config import Policy, Step
 
+StopReason = Literal["acknowledged", "resolved", "suppressed"]
+
 
 class EscalationStatus(StrEnum):
     """How far an escalation has come."""
@@ -24,7 +26,7 @@ class EscalationStatus(StrEnum):
     ESCALATED = "escalated"
     """A later step or loop paged somebody."""
     STOPPED = "stopped"
-    """Acknowledged or resolved."""
+    """Acknowledged, resolved or suppressed."""
     EXHAUSTED = "exhausted"
     """Every step of every loop has run and nobody acknowledged."""
 
@@ -91,13 +93,13 @@ class StepDelayed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Nobody else is to be paged: somebody acknowledged, or it is over.
+    """Nobody else is to be paged: somebody acknowledged, it is over, or nothing is to be said of it for now.
 
     `in_flight` are pages that were with a channel at that moment: they may still arrive.
     """
 
     type: ClassVar[str] = "escalation.stopped.v1"
-    reason: Literal["acknowledged", "resolved"]
+    reason: StopReason
     in_flight: tuple[str, ...] = ()
 
 
@@ -124,7 +126,7 @@ class Escalation:
     loop: int = 1
     step: int = 1
     due_at: datetime | None = None
-    stopped: Literal["acknowledged", "resolved"] | None = None
+    stopped: StopReason | None = None
 
     @property
     def is_running(self) -> bool:
@@ -162,9 +164,7 @@ def run_step(
     return (*late, StepNotified(*at, notified, now + timedelta(seconds=step.escalate_after)))
 
 
-def stop(
-    escalation: Escalation, reason: Literal["acknowledged", "resolved"], in_flight: tuple[str, ...]
-) -> tuple[EscalationEvent, ...]:
+def stop(escalation: Escalation, reason: StopReason, in_flight: tuple[str, ...]) -> tuple[EscalationEvent, ...]:
     """Nobody else is to be paged; nothing when that was said before. `in_flight`: pages that are with a channel.
 
     An exhausted escalation is stopped too: a page of it may still be on its way.

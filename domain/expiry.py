@@ -4,6 +4,7 @@ A group has one deadline, set at the latest when its first alert could expire, a
 move what is remembered of an alert, never the deadline.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -45,11 +46,11 @@ def expire(book: Book, due: Due, heard_until: datetime) -> None:
     deadlines = {alert: at for alert in firing if (at := expires_at(book, book.alerts[alert]))}
     over = [alert for alert, at in deadlines.items() if at <= heard_until][:AT_ONCE]
     if over:
-        streams = {s for a in over for s in stepping.involved(book, group, book.alerts[a].incident)}
+        streams = _looked_at(book, group, [book.alerts[alert] for alert in over])
         cause = Cause(Actor("system", "fold"), "fold", f"due/{EXPIRE}/{group}", group, group)
-        book.begin(cause, heard_until, sorted(streams))
+        now = book.begin(cause, heard_until, sorted(streams))
         for alert in over:
-            _expire(book, book.alerts[alert], heard_until)
+            _expire(book, book.alerts[alert], heard_until, now)
         book.end()
     later = [at for alert, at in deadlines.items() if alert not in over]
     if later:
@@ -58,7 +59,16 @@ def expire(book: Book, due: Due, heard_until: datetime) -> None:
         book.drop_due(EXPIRE, group, due.rev)
 
 
-def _expire(book: Book, row: AlertRow, heard_until: datetime) -> None:
+def _looked_at(book: Book, group: str, over: Collection[AlertRow]) -> set[str]:
+    state, names = book.read(group, groups.Group), [row.id for row in over]
+    return {
+        stream
+        for incident, episode in {(row.incident, row.episode) for row in over}
+        for stream in stepping.involved(book, group, incident, stepping.would_stop(state, episode, names))
+    }
+
+
+def _expire(book: Book, row: AlertRow, heard_until: datetime, now: datetime) -> None:
     group, incident = row.group or "", row.incident or ""
     expired = groups.AlertExpired(
         alert=row.id,
@@ -71,6 +81,8 @@ def _expire(book: Book, row: AlertRow, heard_until: datetime) -> None:
         heard_until=heard_until,
         prior=PriorAlert.of(row),
     )
+    book.place(row.id, group, (), now)
     book.write(group, expired)
-    book.put_alert(replace(row, rev=row.rev + 1, status=AlertStatus.RESOLVED))
-    stepping.end_episode(book, group, row.episode, incident)
+    ended = replace(row, rev=row.rev + 1, status=AlertStatus.RESOLVED, suppressed=None, flips=row.flipped(now))
+    book.put_alert(ended)
+    stepping.settle(book, group, row.episode, incident, now)

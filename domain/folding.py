@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from domain import expiry, groups, ids, incidents, routing, stepping
+from domain import expiry, groups, ids, incidents, inhibition, routing, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat, supersedes
 from domain.book import Book, Held
 from domain.config import Config
 from domain.decision import Actor, Cause, PayloadRef
+from domain.episodes import Place, episode_of, open_incident, place_in, reopen, suppressed_by, wait_for_quiet
 from domain.severity import Severity
+from domain.suppression import Past, begins_to_flap, changes, suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Report:
     `body` is the alert as bytes, which are kept when it leads to an event. `salt` and `raw_digest` are the receipt's:
     what its texts are digested with, and the digest of its redacted body.
     `hold` is when, at the earliest, an incident opened by it may page: None means after the route's group_wait. A held
-    page is brought forward when the partition it came from has caught up.
+    page is brought forward when the partition it came from has caught up. `cause` is what it was read for, unless that
+    is a webhook.
     """
 
     alert: Alert
@@ -33,11 +36,27 @@ class Report:
     salt: bytes = b""
     raw_digest: str = ""
     hold: datetime | None = None
+    cause: Cause | None = None
 
 
-def route_of(config: Config, alert: Alert) -> routing.Routing:
+def facts_of(config: Config, report: Report) -> Mapping[str, str]:
+    """What matchers read of a reported alert."""
+    alert = report.alert
+    return config.facts(alert.labels, alert.annotations, alert.severity.value, report.receipt.integration)
+
+
+def route_of(config: Config, report: Report) -> routing.Routing:
     """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
-    return config.route(alert.labels)
+    return config.route(facts_of(config, report))
+
+
+def places_involved(config: Config, reports: Iterable[Report]) -> frozenset[inhibition.Place]:
+    """The places of inhibition rules at which folding `reports` may look for sources."""
+    rules = tuple(config.inhibition_rules.values())
+    if not rules:
+        return frozenset()
+    firing = (report for report in reports if report.alert.status is AlertStatus.FIRING)
+    return frozenset(side.place for r in firing for side in inhibition.sides(rules, facts_of(config, r)))
 
 
 def groups_involved(
@@ -50,7 +69,7 @@ def groups_involved(
         if row and row.group:
             streams.add(row.group)
         if report.alert.status is AlertStatus.FIRING:
-            streams.add(ids.group_stream(org, route_of(config, report.alert).group_key))
+            streams.add(ids.group_stream(org, route_of(config, report).group_key))
     return frozenset(streams)
 
 
@@ -58,89 +77,6 @@ def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[A
     """The incident streams that folding may look at, given the groups and the rows of its alerts."""
     latest = {group.incident for group in found}
     return frozenset(stream for stream in latest | {row.incident for row in rows} if stream)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something about alerts that a person must look at. One incident per `key` is open at a time.
-
-    `integration` is the one that it is about, if it is about one: its team is told.
-    """
-
-    key: str
-    title: str
-    integration: str = ""
-
-    @classmethod
-    def undecidable(cls, integration: str) -> "Trouble":
-        """Some alert of an integration could not be decided: fail open."""
-        whose = integration or "an unknown integration"
-        return cls(f"undecidable:{integration}", f"Alerts from {whose} were not understood", integration)
-
-    @classmethod
-    def lost(cls, topic: str) -> "Trouble":
-        """Alerts were deleted from a topic before they were folded."""
-        return cls(f"lost:{topic}", f"Alerts were lost from topic {topic}")
-
-
-def fallback_route(config: Config, trouble: Trouble) -> routing.Routing | None:
-    """Where trouble goes; None when nobody is configured to be told."""
-    root = config.root
-    if root is None or not root.team or not root.policy:
-        return None
-    integration = config.integrations.get(trouble.integration)
-    team = (integration.team if integration else None) or root.team
-    return routing.Routing("fallback", "", team, root.policy, (), trouble.key, 0.0)
-
-
-def fall_back(book: Book, trouble: Trouble, receipt: Receipt) -> None:
-    """Fail open: open an incident for `trouble` unless one is open.
-
-    `book` must hold the stream of `fallback_route`'s group key, its latest incident and that incident's escalation.
-    """
-    routed = fallback_route(book.config, trouble)
-    if routed is None:
-        return
-    stream = ids.group_stream(book.org, routed.group_key)
-    latest = book.streams[stream].state
-    before = latest.incident if isinstance(latest, groups.Group) else None
-    cause = Cause(Actor("system", "fold"), "fold", receipt.pointer, receipt.id, receipt.id)
-    now = book.begin(cause, receipt.received_at, filter(None, (stream, before)))
-    group = book.read(stream, groups.Group)
-    if group.incident and book.read(group.incident, incidents.Incident).is_open:
-        book.end()
-        return
-    episode = group.episode + 1
-    incident = ids.incident_stream(book.org, stream, episode)
-    book.write(stream, _episode(routed, episode, incident))
-    opened = _opening(book, trouble.title, Severity.HIGH, routed, receipt.received_at, now, stream, episode)
-    book.write(incident, opened)
-    stepping.start(book, incident, 1, routed.policy, now)
-    book.end()
-
-
-def _opening(
-    book: Book,
-    title: str,
-    severity: Severity,
-    routed: routing.Routing,
-    started_at: datetime,
-    now: datetime,
-    group: str,
-    episode: int,
-) -> incidents.Opened:
-    return incidents.Opened(
-        number=book.next_number(),
-        title=title,
-        severity=severity,
-        service=routed.service,
-        team=routed.team,
-        policy=routed.policy,
-        started_at=started_at,
-        opened_at=now,
-        group=group,
-        episode=episode,
-    )
 
 
 def alert_id_of(org: str, report: Report) -> str:
@@ -169,10 +105,10 @@ def fold(book: Book, report: Report) -> None:
     elif fires:
         _fire(book, report, row, source_time)
     else:
-        book.put_alert(_row_of(book, report, row, source_time))
+        book.put_alert(_row_of(book, report, row, source_time, alert.severity))
 
 
-def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> AlertRow:
+def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datetime, severity: Severity) -> AlertRow:
     """The alert's row after this report, still where it was."""
     alert, receipt = report.alert, report.receipt
     return AlertRow(
@@ -180,7 +116,7 @@ def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datet
         integration=receipt.integration,
         fingerprint=alert.fingerprint,
         status=alert.status,
-        severity=alert.severity,
+        severity=severity,
         rev=row.rev + 1 if row else 1,
         source_time=source_time,
         received_at=receipt.received_at,
@@ -192,12 +128,14 @@ def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datet
         episode=row.episode if row else 0,
         incident=row.incident if row else None,
         payload=row.payload if row else None,
+        flips=row.flips if row else (),
+        suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
     )
 
 
 def _cause(report: Report) -> Cause:
     receipt = report.receipt
-    return Cause(
+    return report.cause or Cause(
         actor=Actor("integration", receipt.integration),
         origin="webhook",
         pointer=receipt.pointer,
@@ -208,29 +146,69 @@ def _cause(report: Report) -> Cause:
 
 
 def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> None:
-    routed = route_of(book.config, report.alert)
+    facts = facts_of(book.config, report)
+    routed = route_of(book.config, report)
     stream = ids.group_stream(book.org, routed.group_key)
-    latest = book.streams[stream].state
-    incident_stream = latest.incident if isinstance(latest, groups.Group) else None
-    now = book.begin(_cause(report), report.receipt.received_at, filter(None, (stream, incident_stream)))
+    now = book.begin(_cause(report), report.receipt.received_at, _looked_at(book, stream))
     group = book.read(stream, groups.Group)
-    joins = group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open
-    episode = group.episode if joins else group.episode + 1
-    incident = group.incident if joins and group.incident else ids.incident_stream(book.org, stream, episode)
+    alert = alert_id_of(book.org, report)
+    sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
+    book.place(alert, stream, sides, now)
+    flips = row.flipped(now) if row else (now,)
+    past = Past(flips, group.ended_at)
+    why = suppression(book.config, facts, routed, book.inhibitor(alert, sides), past, now)
+    place = place_in(book, stream, why is None, now - timedelta(seconds=routed.reopen_within))
     payload = _keep_payload(book, report)
     new = replace(
-        _row_of(book, report, row, source_time), group=stream, episode=episode, incident=incident, payload=payload.ref
+        _row_of(book, report, row, source_time, routed.severity or report.alert.severity),
+        group=stream,
+        episode=place.episode,
+        incident=place.incident,
+        payload=payload.ref,
+        suppressed=str(why) if why else None,
+        flips=flips,
     )
-    if not joins:
-        book.write(stream, _episode(routed, episode, incident))
-    book.write(stream, _fired(book.config, report, new, payload, row))
-    if joins:
-        _raise(book, incident, report, new.id)
+    if place.is_new:
+        book.write(stream, episode_of(routed, place))
+    book.write(stream, _fired(book.config.recorded(facts), report, new, payload, row))
+    if why:
+        book.write(stream, suppressed_by(why, new, routed.group_key, payload))
+        wait_for_quiet(book, stream, why)
+    elif place.is_new:
+        _open(book, report, new, place, routed, now)
+    elif place.reopens:
+        reopen(book, place.incident or "", now + timedelta(seconds=routed.group_wait))
+        _raise(book, place.incident or "", new)
     else:
-        _open(book, report, incident, stream, episode, routed, now)
+        _raise(book, place.incident or "", new)
+        if group.suppressed:
+            stepping.settle(book, stream, place.episode, place.incident or "", now)
+    if not why and begins_to_flap(routed, flips):
+        book.write(stream, _flapping(new, routed, changes(routed, flips)))
     book.put_alert(new)
     expiry.watch(book, new)
     book.end()
+
+
+def _flapping(row: AlertRow, routed: routing.Routing, times: int) -> groups.AlertFlapping:
+    return groups.AlertFlapping(
+        alert=row.id,
+        integration=row.integration,
+        fingerprint=row.fingerprint,
+        episode=row.episode,
+        incident=row.incident or "",
+        changes=times,
+        within=routed.flap_window,
+    )
+
+
+def _looked_at(book: Book, stream: str) -> list[str]:
+    """The streams whose times a firing alert may not precede: its group's, its incident's, and its escalation's if it
+    may have to be announced again."""
+    group = book.streams[stream].state
+    if not isinstance(group, groups.Group) or not group.incident:
+        return [stream]
+    return stepping.involved(book, stream, group.incident) if group.suppressed else [stream, group.incident]
 
 
 def _keep_payload(book: Book, report: Report) -> PayloadRef:
@@ -238,21 +216,8 @@ def _keep_payload(book: Book, report: Report) -> PayloadRef:
     return book.put_payload(ref, report.salt, report.body)
 
 
-def _episode(routed: routing.Routing, episode: int, incident: str) -> groups.EpisodeOpened:
-    return groups.EpisodeOpened(
-        episode=episode,
-        incident=incident,
-        group_key=routed.group_key,
-        group_by=routed.group_by,
-        route=routed.path,
-        service=routed.service,
-        team=routed.team,
-        policy=routed.policy,
-    )
-
-
 def _fired(
-    config: Config, report: Report, new: AlertRow, payload: PayloadRef, row: AlertRow | None
+    labels: Mapping[str, str], report: Report, new: AlertRow, payload: PayloadRef, row: AlertRow | None
 ) -> groups.AlertFired | groups.AlertRefired:
     kind = groups.AlertRefired if row and row.group else groups.AlertFired
     return kind(
@@ -262,7 +227,7 @@ def _fired(
         episode=new.episode,
         incident=new.incident or "",
         severity=new.severity,
-        labels={name: value for name, value in sorted(report.alert.labels.items()) if name in config.labels_read},
+        labels=labels,
         source_time=new.source_time,
         received_at=new.received_at,
         receipt=new.receipt,
@@ -272,37 +237,39 @@ def _fired(
     )
 
 
-def _open(
-    book: Book, report: Report, incident: str, group: str, episode: int, routed: routing.Routing, now: datetime
-) -> None:
-    alert = report.alert
+def _open(book: Book, report: Report, new: AlertRow, place: Place, routed: routing.Routing, now: datetime) -> None:
     ready_at = now + timedelta(seconds=routed.group_wait)
     first_at = max(report.hold, ready_at) if report.hold else ready_at
-    title = routing.title(alert.labels, report.receipt.integration)
-    started_at = alert.starts_at or alert.source_time or report.receipt.received_at
-    book.write(incident, _opening(book, title, alert.severity, routed, started_at, now, group, episode))
     held = Held(report.receipt.partition, ready_at) if report.hold else None
-    stepping.start(book, incident, 1, routed.policy, first_at, held)
+    started_at = report.alert.source_time or report.receipt.received_at
+    open_incident(book, report.alert, new, place, routed, started_at, now)
+    stepping.start(book, place.incident or "", 1, routed.policy, first_at, held)
 
 
-def _raise(book: Book, incident: str, report: Report, alert: str, repeat: Repeat | None = None) -> None:
+def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = None) -> None:
     """An alert of a worse severity makes its incident as severe."""
     state = book.read(incident, incidents.Incident)
-    book.write(incident, *incidents.decide(incidents.Raise(report.alert.severity, alert, repeat), state))
+    book.write(incident, *incidents.decide(incidents.Raise(new.severity, new.id, repeat), state))
 
 
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     """The same alert still fires: counted, and no event unless it became more severe."""
-    incident = row.incident or ""
-    if report.alert.severity.worse_than(row.severity):
+    new = _row_of(book, report, row, source_time, _severity_now(book.config, report, row))
+    if new.severity.worse_than(row.severity) and not row.suppressed:
+        incident = row.incident or ""
         state = book.read(incident, incidents.Incident)
-        if state.is_open and report.alert.severity.worse_than(state.severity):
+        if state.is_open and new.severity.worse_than(state.severity):
             book.begin(_cause(report), report.receipt.received_at, (incident,))
-            _raise(book, incident, report, row.id, _repeated(book, report, row, source_time))
+            _raise(book, incident, new, _repeated(book, report, row, source_time))
             book.end()
-    new = _row_of(book, report, row, source_time)
     book.put_alert(new)
     expiry.watch(book, new)
+
+
+def _severity_now(config: Config, report: Report, row: AlertRow) -> Severity:
+    """How severe a repeated alert is: as before, or as its route or it says now."""
+    said = report.alert.severity
+    return said if said is row.severity else route_of(config, report).severity or said
 
 
 def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) -> Repeat:
@@ -312,11 +279,13 @@ def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) 
 
 def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     group, incident = row.group or "", row.incident or ""
-    is_last = book.read(group, groups.Group).firing_in(row.episode) == 1
-    book.begin(
-        _cause(report), report.receipt.received_at, stepping.involved(book, group, incident if is_last else None)
-    )
-    new = _row_of(book, report, row, source_time)
+    before = book.read(group, groups.Group)
+    stops = stepping.would_stop(before, row.episode, [row.id])
+    matters = stops or bool(before.suppressed)
+    involved = stepping.involved(book, group, incident if matters else None, stops)
+    now = book.begin(_cause(report), report.receipt.received_at, involved)
+    book.place(row.id, group, (), now)
+    new = replace(_row_of(book, report, row, source_time, report.alert.severity), flips=row.flipped(now))
     resolved = groups.AlertResolved(
         alert=row.id,
         integration=row.integration,
@@ -331,6 +300,7 @@ def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -
         prior=PriorAlert.of(row),
     )
     book.write(group, resolved)
-    stepping.end_episode(book, group, row.episode, incident)
+    if matters:
+        stepping.settle(book, group, row.episode, incident, now)
     book.put_alert(new)
     book.end()

@@ -12,6 +12,7 @@ from typing import ClassVar, assert_never
 from domain.alerts import PriorAlert
 from domain.decision import PayloadRef
 from domain.severity import Severity
+from domain.suppression import Suppression, SuppressionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,64 @@ class AlertExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSuppressed:
+    """Nothing is said of a firing alert, because of `rule` (the id of a silence, the name of a window ...).
+
+    The rule is as the configuration had it at the decision's revision; `until` is when it ends, as far as that is
+    known, `by` the firing alert, of the group `by_group`, that inhibits it. Without an `incident` the alert waits in
+    its group; `group_key` is then what its incident will be opened by. `prior` is the row of an alert that fired
+    already; one that fires now has an event of its own.
+    """
+
+    type: ClassVar[str] = "group.alert_suppressed.v1"
+    alert: str
+    integration: str
+    fingerprint: str
+    episode: int
+    incident: str
+    reason: SuppressionReason
+    rule: str
+    until: datetime | None
+    by: str | None
+    by_group: str | None
+    group_key: str
+    payload: PayloadRef
+    prior: PriorAlert | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReleased:
+    """What suppressed an alert has ended while it fires: it is spoken of again, in this episode."""
+
+    type: ClassVar[str] = "group.alert_released.v1"
+    alert: str
+    integration: str
+    fingerprint: str
+    episode: int
+    incident: str
+    reason: SuppressionReason
+    rule: str
+    payload: PayloadRef
+    prior: PriorAlert
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFlapping:
+    """An alert has begun and ended as often as its route puts up with: this is the last that is said of it until it was
+    steady for a while. It changed so many times `within` some seconds.
+    """
+
+    type: ClassVar[str] = "group.alert_flapping.v1"
+    alert: str
+    integration: str
+    fingerprint: str
+    episode: int
+    incident: str
+    changes: int
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
 class EpisodeOpened:
     """The group's next episode, its incident, and the route that said where it goes."""
 
@@ -111,24 +170,42 @@ class EpisodeOpened:
     policy: str
 
 
-GroupEvent = AlertFired | AlertRefired | AlertResolved | AlertExpired | EpisodeOpened
+GroupEvent = (
+    AlertFired
+    | AlertRefired
+    | AlertResolved
+    | AlertExpired
+    | AlertSuppressed
+    | AlertReleased
+    | AlertFlapping
+    | EpisodeOpened
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """An alert group. `firing` maps each firing alert to the episode it belongs to, `counts` says how many each has.
 
-    `incident` is that of the latest episode, None before the first.
+    `incident` is that of the latest episode, None before the first. `suppressed` says of which firing alerts nothing
+    is said; one that began so belongs to no episode (0) until it is released or another alert opens one. `key` is the
+    group key, `ended_at` when the last alert of the latest episode ended, if none fires.
     """
 
     episode: int = 0
     incident: str | None = None
     firing: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[int, int] = field(default_factory=dict)
+    suppressed: Mapping[str, Suppression] = field(default_factory=dict)
+    key: str = ""
+    ended_at: datetime | None = None
 
     def firing_in(self, episode: int) -> int:
         """How many alerts of this episode fire."""
         return self.counts.get(episode, 0)
+
+    def loud_in(self, episode: int) -> int:
+        """How many firing alerts of this episode are spoken of."""
+        return self.firing_in(episode) - sum(self.firing[alert] == episode for alert in self.suppressed)
 
     @property
     def is_open(self) -> bool:
@@ -140,17 +217,30 @@ def evolve(group: Group, event: GroupEvent) -> Group:
     """The group after `event`."""
     match event:
         case EpisodeOpened():
-            return replace(group, episode=event.episode, incident=event.incident)
+            return replace(group, episode=event.episode, incident=event.incident, key=event.group_key)
         case AlertFired() | AlertRefired():
             return _moved(group, event.alert, event.episode)
-        case AlertResolved() | AlertExpired():
-            return _moved(group, event.alert, None)
+        case AlertResolved():
+            return _ended(_moved(group, event.alert, None), event.episode, event.received_at)
+        case AlertExpired():
+            return _ended(_moved(group, event.alert, None), event.episode, event.heard_until)
+        case AlertSuppressed():
+            why = Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
+            return replace(group, suppressed={**group.suppressed, event.alert: why}, key=event.group_key)
+        case AlertFlapping():
+            return group
+        case AlertReleased():
+            return _moved(group, event.alert, event.episode)
         case _:
             assert_never(event)
 
 
+def _ended(group: Group, episode: int, at: datetime) -> Group:
+    return group if group.is_open or episode != group.episode else replace(group, ended_at=at)
+
+
 def _moved(group: Group, alert: str, episode: int | None) -> Group:
-    """The group with an alert firing in an episode, or (None) not firing."""
+    """The group with an alert firing in an episode and spoken of, or (None) not firing."""
     firing, counts = dict(group.firing), dict(group.counts)
     before = firing.pop(alert, None)
     if before is not None:
@@ -160,4 +250,7 @@ def _moved(group: Group, alert: str, episode: int | None) -> Group:
     if episode is not None:
         firing[alert] = episode
         counts[episode] = counts.get(episode, 0) + 1
-    return Group(group.episode, group.incident, firing, counts)
+    suppressed = group.suppressed
+    if alert in suppressed:
+        suppressed = {name: why for name, why in suppressed.items() if name != alert}
+    return Group(group.episode, group.incident, firing, counts, suppressed, group.key, group.ended_at)

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, assert_never
 
 from domain.alerts import Repeat
 from domain.decision import PayloadRef, Refused
+from domain.routing import Ack
 from domain.severity import Severity
 
 
@@ -27,6 +28,9 @@ class Opened:
     """An incident begins. `opened_at` is when we opened it, `started_at` when the trouble began by the source's word
     (their difference is the time to detect). A person's own words for a title are in the payload `words`, where they
     can be erased; `title` then says nothing of them (ADR 10).
+
+    What its route says is kept: whether it may be acknowledged, where its runbook is, and after how many seconds
+    without an answer it is announced again.
     """
 
     type: ClassVar[str] = "incident.opened.v1"
@@ -41,6 +45,9 @@ class Opened:
     group: str | None = None
     episode: int = 0
     words: PayloadRef | None = None
+    ack: Ack = "allowed"
+    runbook: str | None = None
+    repeat_interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,18 @@ class Reopened:
 
 
 @dataclass(frozen=True, slots=True)
+class Reannounced:
+    """It is not over and nobody has it: it escalates from the first step.
+
+    Because what kept it from being spoken of has ended, or because everybody was told, and nobody answered, so long ago
+    that its route says to begin again.
+    """
+
+    type: ClassVar[str] = "incident.reannounced.v1"
+    reason: Literal["released", "repeat_interval"]
+
+
+@dataclass(frozen=True, slots=True)
 class Assigned:
     """Whose it is now; an empty list takes it from everyone."""
 
@@ -110,7 +129,16 @@ class Commented:
 
 
 IncidentEvent = (
-    Opened | SeverityChanged | Acknowledged | Unacknowledged | Started | Resolved | Reopened | Assigned | Commented
+    Opened
+    | SeverityChanged
+    | Acknowledged
+    | Unacknowledged
+    | Started
+    | Resolved
+    | Reopened
+    | Reannounced
+    | Assigned
+    | Commented
 )
 
 
@@ -128,6 +156,8 @@ class Incident:
     opened_at: datetime | None = None
     runs: int = 0
     assignees: tuple[str, ...] = ()
+    ack: Ack = "allowed"
+    repeat_interval: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -221,6 +251,12 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
                 f"{incident.name} is resolved.",
                 "Reopen it if it is not over; the next alert opens another in any case.",
             )
+        case Acknowledge() | Start(), _ if incident.ack == "refused":
+            raise Refused(
+                "ack_not_allowed",
+                f"{incident.name} is of a kind that cannot be acknowledged: it escalates until it is resolved.",
+                "Assign it, comment on it, or resolve it.",
+            )
         case Acknowledge(), IncidentStatus.TRIGGERED:
             return (Acknowledged(),)
         case Acknowledge(), _:
@@ -260,6 +296,8 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
                 policy=event.policy,
                 opened_at=event.opened_at,
                 runs=1,
+                ack=event.ack,
+                repeat_interval=event.repeat_interval,
             )
         case SeverityChanged():
             return replace(incident, severity=event.after)
@@ -267,6 +305,8 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, status=IncidentStatus.ACKNOWLEDGED)
         case Unacknowledged() | Reopened():
             return replace(incident, status=IncidentStatus.TRIGGERED, runs=incident.runs + 1)
+        case Reannounced():
+            return replace(incident, runs=incident.runs + 1)
         case Started():
             return replace(incident, status=IncidentStatus.IN_PROGRESS)
         case Resolved():

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from domain.config import ApiKey, ConfigObject, Integration, Policy, RouteTree, Service, Team, User
+from domain.heartbeats import Heartbeat
+from domain.inhibition import InhibitionRule
+from domain.intervals import Interval
 from domain.routing import Route
+from domain.windows import Window
 
 Key = tuple[str, str]
 """The kind and the id of an object."""
@@ -34,20 +38,29 @@ def dangling(objects: Mapping[Key, ConfigObject]) -> tuple[Reference, ...]:
 
 def _named(thing: ConfigObject) -> Iterator[tuple[str, str, str | None]]:
     match thing:
-        case User():
+        case User() | InhibitionRule() | Interval():
             return
+        case Window():
+            for field, kind, names in (("services", "service", thing.services), ("teams", "team", thing.teams)):
+                for index, name in enumerate(names):
+                    yield f"{field}[{index}]", kind, name
         case Team():
             for index, member in enumerate(thing.members):
                 yield f"members[{index}].user", "user", member.user
         case Service():
             yield "team", "team", thing.team
             yield "policy", "policy", thing.policy
+            for index, service in enumerate(thing.dependencies):
+                yield f"dependencies[{index}]", "service", service
         case Policy():
             for place, step in enumerate(thing.steps):
                 for index, target in enumerate(step.targets):
                     yield f"steps[{place}].targets[{index}].user", "user", target.user
                     yield f"steps[{place}].targets[{index}].team", "team", target.team
         case Integration():
+            yield "team", "team", thing.team
+        case Heartbeat():
+            yield "service", "service", thing.service
             yield "team", "team", thing.team
         case ApiKey():
             yield "user", "user", thing.user
@@ -61,5 +74,8 @@ def _of_route(route: Route, path: str) -> Iterator[tuple[str, str, str | None]]:
     yield f"{path}service", "service", route.service
     yield f"{path}team", "team", route.team
     yield f"{path}policy", "policy", route.policy
+    for field in ("mute_time_intervals", "active_time_intervals"):
+        for index, name in enumerate(getattr(route, field)):
+            yield f"{path}{field}[{index}]", "time_interval", name
     for index, child in enumerate(route.routes):
         yield from _of_route(child, f"{path}routes[{index}].")

@@ -3,8 +3,8 @@
 A step resolves its targets to people at that instant and queues a page for each of their contact methods.
 """
 
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from domain import escalations, groups, ids, incidents, pages
 from domain.book import Book, Due, Held, PageRow
@@ -28,7 +28,7 @@ def start(book: Book, incident: str, run: int, policy: str, first_at: datetime, 
     book.put_due(Due(ESCALATE, escalation, first_at, held=held))
 
 
-def stop(book: Book, incident: str, reason: Literal["acknowledged", "resolved"]) -> None:
+def stop(book: Book, incident: str, reason: escalations.StopReason) -> None:
     """End the incident's escalation, cancel its queued pages and delete its deadline."""
     runs = book.read(incident, incidents.Incident).runs
     escalation = ids.escalation_stream(book.org, incident, runs)
@@ -42,23 +42,60 @@ def stop(book: Book, incident: str, reason: Literal["acknowledged", "resolved"])
     book.drop_due(ESCALATE, escalation)
 
 
-def involved(book: Book, group: str, incident: str | None) -> list[str]:
-    """A group, an incident and the incident's latest escalation: the streams whose times a decision may not precede."""
-    streams = [group]
-    if incident and incident in book.streams:
-        streams.append(incident)
-        runs = book.read(incident, incidents.Incident).runs
-        streams.append(ids.escalation_stream(book.org, incident, runs))
-    return streams
+def involved(book: Book, group: str, incident: str | None, stops: bool = False) -> list[str]:
+    """A group, an incident and what belongs to that: the streams whose times a decision may not precede.
+
+    `stops`: the decision stops the escalation, and so cancels its queued pages.
+    """
+    return [group, *of_incident(book, incident, stops)] if incident and incident in book.streams else [group]
 
 
-def end_episode(book: Book, group: str, episode: int, incident: str) -> None:
-    """When the last alert of an episode has ended, its incident resolves and nobody else is paged about it."""
-    if book.read(group, groups.Group).firing_in(episode):
+def of_incident(book: Book, incident: str, stops: bool) -> list[str]:
+    """An incident, its latest escalation, and the pages of this that are queued if it `stops`; see `involved`."""
+    escalation = ids.escalation_stream(book.org, incident, book.read(incident, incidents.Incident).runs)
+    queued = [page.id for page in book.pending.get(escalation, ()) if stops and not page.claimed]
+    return [incident, escalation, *queued]
+
+
+def would_stop(group: groups.Group, episode: int, without: Collection[str]) -> bool:
+    """Whether nothing is left to be spoken of in an episode without these of its firing alerts."""
+    loud = [alert for alert in without if alert not in group.suppressed and group.firing.get(alert) == episode]
+    return len(loud) >= group.loud_in(episode)
+
+
+def settle(book: Book, group: str, episode: int, incident: str, now: datetime) -> None:
+    """What follows for an incident after an alert of its episode began, ended, was suppressed or released.
+
+    When the last alert has ended it resolves, and nobody else is paged about it. When nothing is to be said of any
+    alert that fires, nobody is paged until that changes; then it is announced again, unless somebody has it.
+    `book` must hold the streams of `involved`.
+    """
+    if not episode:
         return
+    alerts = book.read(group, groups.Group)
+    if not alerts.firing_in(episode):
+        state = book.read(incident, incidents.Incident)
+        book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
+        stop(book, incident, "resolved")
+    elif not alerts.loud_in(episode):
+        stop(book, incident, "suppressed")
+    else:
+        _announce_again(book, incident, now)
+
+
+def _announce_again(book: Book, incident: str, now: datetime) -> None:
     state = book.read(incident, incidents.Incident)
-    book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
-    stop(book, incident, "resolved")
+    escalation = book.read(ids.escalation_stream(book.org, incident, state.runs), escalations.Escalation)
+    if state.status is incidents.IncidentStatus.TRIGGERED and escalation.stopped == "suppressed":
+        book.write(incident, incidents.Reannounced("released"))
+        start(book, incident, state.runs + 1, policy_of(book.config, state), now)
+
+
+def policy_of(config: Config, incident: incidents.Incident) -> str:
+    """The incident's escalation policy; the root route's when it was removed since."""
+    if incident.policy in config.policies or config.root is None:
+        return incident.policy
+    return config.root.policy or incident.policy
 
 
 def run(book: Book, due: Due, now: datetime) -> None:
@@ -68,22 +105,43 @@ def run(book: Book, due: Due, now: datetime) -> None:
     """
     escalation = due.key
     state = book.read(escalation, escalations.Escalation)
-    incident = state.incident
     cause = Cause(Actor("system", "pager"), "pager", f"due/{due.kind}/{due.key}", due.key, state.correlation_id)
-    now = book.begin(cause, now, (escalation, incident))
+    now = book.begin(cause, now, (escalation, state.incident))
+    if state.status is escalations.EscalationStatus.EXHAUSTED:
+        _repeat(book, state, due, now)
+        return
     step = state.next_step
     notified = resolve(book, escalation, state, step) if step else ()
     decided = escalations.run_step(state, due.at, notified, now)
     book.write(escalation, *decided)
     for event in decided:
         if isinstance(event, escalations.StepNotified):
-            _queue(book, escalation, incident, event, now)
+            _queue(book, escalation, state.incident, event, now)
     book.end()
-    after = book.read(escalation, escalations.Escalation)
-    if after.due_at is None:
+    at = book.read(escalation, escalations.Escalation).due_at or _repeats_at(book, escalation, now)
+    if at is None:
         book.drop_due(due.kind, due.key, due.rev)
     else:
-        book.put_due(Due(due.kind, due.key, after.due_at, due.rev))
+        book.put_due(Due(due.kind, due.key, at, due.rev))
+
+
+def _repeats_at(book: Book, escalation: str, now: datetime) -> datetime | None:
+    """When an incident is announced again of which everybody was told in vain; None: never."""
+    state = book.read(escalation, escalations.Escalation)
+    incident = book.read(state.incident, incidents.Incident)
+    if state.status is not escalations.EscalationStatus.EXHAUSTED or incident.repeat_interval is None:
+        return None
+    return now + timedelta(seconds=incident.repeat_interval)
+
+
+def _repeat(book: Book, state: escalations.Escalation, due: Due, now: datetime) -> None:
+    """Everybody was told and nobody answered: begin again."""
+    incident = book.read(state.incident, incidents.Incident)
+    book.drop_due(due.kind, due.key, due.rev)
+    if incident.status is incidents.IncidentStatus.TRIGGERED and incident.runs == state.run:
+        book.write(state.incident, incidents.Reannounced("repeat_interval"))
+        start(book, state.incident, state.run + 1, policy_of(book.config, incident), now)
+    book.end()
 
 
 def resolve(book: Book, escalation: str, state: escalations.Escalation, step: Step) -> tuple[escalations.Notified, ...]:

@@ -49,13 +49,14 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 class Verb:
     """A command of the API: what it says, the body it takes if any, and what of that is asked of the incident.
 
-    `always` says that a resolved incident does not refuse it.
+    `always` says that a resolved incident does not refuse it, `takes` that it takes the incident, which some refuse.
     """
 
     summary: str
     command: Callable[[Any, Parts], PersonCommand]
     body: type[BaseModel] | None = None
     always: bool = False
+    takes: bool = False
 
 
 def _create(body: CreateRequest, parts: Parts) -> PersonCommand:
@@ -72,9 +73,9 @@ def _severity(word: str) -> Severity:
 
 CREATE = Verb("Open an incident that no alert reports", _create, CreateRequest)
 VERBS: Mapping[str, Verb] = {
-    "ack": Verb("I have it: stop paging", lambda *_: incidents.Acknowledge()),
+    "ack": Verb("I have it: stop paging", lambda *_: incidents.Acknowledge(), takes=True),
     "unack": Verb("I do not have it after all: page again", lambda *_: incidents.Unacknowledge()),
-    "start": Verb("I am working on it", lambda *_: incidents.Start()),
+    "start": Verb("I am working on it", lambda *_: incidents.Start(), takes=True),
     "resolve": Verb("It is over", lambda *_: incidents.Resolve(), always=True),
     "reopen": Verb("It is not over", lambda *_: incidents.Reopen(), always=True),
     "assign": Verb("Give it to these users", lambda body, _: incidents.Assign(body.users), AssignRequest),
@@ -114,7 +115,8 @@ def router() -> APIRouter:
 def _refusals(verb: Verb) -> dict[int | str, dict[str, Any]]:
     resolved: tuple[ProblemName, ...] = () if verb.always else ("incident_resolved",)
     unread: tuple[ProblemName, ...] = ("bad_json",) if verb.body else ()
-    return documented(*COMMANDS, *resolved, *unread)
+    taking: tuple[ProblemName, ...] = ("ack_not_allowed",) if verb.takes else ()
+    return documented(*COMMANDS, *resolved, *taking, *unread)
 
 
 def _takes(name: str, verb: Verb) -> dict[str, Any]:

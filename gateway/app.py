@@ -12,6 +12,8 @@ from gateway import (
     administration,
     config_history,
     elastic,
+    explaining,
+    heartbeats,
     incidents,
     objects,
     openapi,
@@ -19,11 +21,13 @@ from gateway import (
     reads,
     receipts,
     refusals,
+    silences,
     webhooks,
 )
 from gateway.auth import refuse_unguarded
 from gateway.configured import Configured
 from gateway.direct import Direct
+from gateway.outgoing import OutgoingHeartbeat
 from gateway.parts import Parts
 from gateway.readiness import Readiness
 from gateway.requests import Requests
@@ -43,7 +47,7 @@ def build(parts: Parts) -> FastAPI:
     Raises RuntimeError when a route is neither public nor guarded.
     """
     configured, standing = Configured(parts.store.config), Standing(parts)
-    gateway = Gateway(parts, configured, Readiness.of(parts, configured, standing), standing)
+    gateway = Gateway(parts, configured, Readiness.of(parts, configured, standing), standing, parts.clock())
     herald = Herald(parts.settings.watchdog_team, parts.channels, lambda: configured.known)
     watchdog = Watchdog(standing.visible, herald, parts.outages, parts.clock, parts.settings.watchdog_after)
     works: dict[str, Work] = {
@@ -53,6 +57,9 @@ def build(parts: Parts) -> FastAPI:
         "watchdog": watchdog.watch,
         "heartbeat": partial(beating, parts.heartbeat),
     }
+    if parts.settings.heartbeat_url is not None:
+        url, interval = parts.settings.heartbeat_url.get_secret_value(), parts.settings.heartbeat_interval
+        works["outgoing heartbeat"] = OutgoingHeartbeat(url, interval, standing.visible).keep
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -81,9 +88,12 @@ def add_routes(app: FastAPI) -> None:
         incidents,
         reads,
         acting,
+        explaining,
         administration,
+        heartbeats,
         config_history,
         objects,
+        silences,
         operations,
         openapi,
     ):

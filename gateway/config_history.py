@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from domain.changes import ObjectPut
-from domain.config import ConfigObject
+from domain.config import Standing
 from domain.ids import config_stream, stream_kind
 from gateway.auth import AtLeast
 from gateway.blocking import in_thread
@@ -96,7 +96,7 @@ def _told(store: Store, event: Recorded, streams: dict[str, Sequence[Recorded]])
     )
 
 
-def _object(recorded: Recorded | None) -> ConfigObject | None:
+def _object(recorded: Recorded | None) -> Standing | None:
     return recorded.event.object if recorded and isinstance(recorded.event, ObjectPut) else None
 
 

@@ -63,8 +63,20 @@ OBJECTS: Mapping[str, Any] = {
         "steps": [{"targets": [{"team": "platform", "role": "primary"}], "escalate_after": "5m"}],
     },
     "integrations": {"source": "alertmanager", "shards": 2, "team": "platform"},
+    "heartbeats": {"interval": "1d", "grace": "30m", "service": "payments"},
 }
 """By section of the configuration files."""
+
+SILENCE: Mapping[str, Any] = {
+    "matchers": [
+        {"name": "service", "value": "payments", "isRegex": False, "isEqual": True},
+        {"name": "instance", "value": "pay-[12]", "isRegex": True, "isEqual": True},
+    ],
+    "startsAt": "2026-03-02T03:00:00Z",
+    "endsAt": "2026-03-02T05:00:00Z",
+    "createdBy": "ada",
+    "comment": "New disks",
+}
 
 
 def json_body(schema: Mapping[str, Any], **examples: Any) -> dict[str, Any]:

@@ -39,7 +39,9 @@ DELETES = {
 }
 PUTS = {**DELETES, **documented("body_too_large", "unsupported_media_type", "bad_request_fields", "bad_json")}
 ETAG = {"headers": {"ETag": {"description": "the object's version", "schema": {"type": "string"}}}}
-BODY = json_body({"type": "object", "description": "The object as it stands in the YAML files."}, **OBJECTS)
+BODY = json_body(
+    {"type": ["object", "array"], "description": "What stands in the YAML files under its name."}, **OBJECTS
+)
 
 IfMatch = Annotated[
     str | None, Header(max_length=1000, description="ETags: only if the object is still at one of them")
@@ -96,7 +98,7 @@ def list_objects(here: Here, kind: str, response: Response) -> dict[str, Any]:
 
 
 @in_thread
-def show_object(here: Here, key: At, response: Response) -> dict[str, Any]:
+def show_object(here: Here, key: At, response: Response) -> Any:
     """The object as it stands in the YAML files; `PUT` takes it back."""
     version = _version(here.parts, key)  # before the object: an ETag may be too old, never too new
     thing = objects_of(here.parts.store.config()).get(key)

@@ -17,6 +17,7 @@ DEFAULT_WINDOW = timedelta(days=30)
 
 Labels = Annotated[list[str], Query(max_length=20, description="`name=value`; repeat it for more labels")]
 Reference = Annotated[str | None, Query(max_length=60, pattern=r"^[^\x00]*$", description="INC-7, 7, or a uuid")]
+Suppressed = Annotated[bool | None, Query(description="whether a rule keeps Tocsin from speaking of them")]
 
 
 def router() -> APIRouter:
@@ -41,11 +42,14 @@ def list_alerts(
     integration: Words = [],  # noqa: B006
     incident: Reference = None,
     label: Labels = [],  # noqa: B006
+    suppressed: Suppressed = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> AlertList:
     """Alerts that are as asked in every respect. A page may be short and not be the last: see `next_cursor`."""
-    return _alerts(here, filters.alert_statuses(status), severity, integration, incident, label, limit, cursor)
+    return _alerts(
+        here, filters.alert_statuses(status), severity, integration, incident, label, suppressed, limit, cursor
+    )
 
 
 @in_thread
@@ -55,11 +59,12 @@ def list_active_alerts(
     integration: Words = [],  # noqa: B006
     incident: Reference = None,
     label: Labels = [],  # noqa: B006
+    suppressed: Suppressed = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> AlertList:
     """The same as `/api/v1/alerts?status=firing`."""
-    return _alerts(here, ("firing",), severity, integration, incident, label, limit, cursor)
+    return _alerts(here, ("firing",), severity, integration, incident, label, suppressed, limit, cursor)
 
 
 def _alerts(
@@ -69,6 +74,7 @@ def _alerts(
     integration: list[str],
     incident: str | None,
     label: list[str],
+    suppressed: bool | None,
     limit: int,
     cursor: str | None,
 ) -> AlertList:
@@ -77,6 +83,7 @@ def _alerts(
         severity=filters.severities(severity),
         integration=filters.names("integration", integration),
         incident=filters.incident(incident),
+        suppressed=suppressed,
         labels=filters.labels(label),
     )
     return here.parts.queries.alerts(wanted, limit, cursor)

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 
 from domain.ids import stream_uuid
 from projections.references import Key, cursor_time, incident_name, read_cursor, write_cursor
-from schemas.api_reads import AlertList, AlertView
+from schemas.api_reads import AlertList, AlertView, Suppressed
 from schemas.payloads import read_alert
 
 Connection = psycopg.Connection[DictRow]
@@ -36,6 +36,7 @@ CONDITIONS: Mapping[str, LiteralString] = {
     "status": "s.status = any(%(status)s)",
     "severity": "s.severity = any(%(severity)s)",
     "integration": "s.integration = any(%(integration)s)",
+    "suppressed": "(s.suppressed is not null) = %(suppressed)s",
     "after": "(s.first_seen, s.id) < (%(seen)s::timestamptz, %(id)s::uuid)",
 }
 OF_INCIDENT: LiteralString = """
@@ -55,6 +56,7 @@ class AlertFilter:
     Parameters:
         status, severity, integration: one of these words.
         incident: alerts that it has or has had.
+        suppressed: whether nothing is said of it because of a rule.
         labels: each of these names has this value; an empty value is the same as no such label.
     """
 
@@ -62,6 +64,7 @@ class AlertFilter:
     severity: tuple[str, ...] = ()
     integration: tuple[str, ...] = ()
     incident: Key | None = None
+    suppressed: bool | None = None
     labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -100,6 +103,9 @@ def _candidates(
         sql.SQL("true"),
         *(sql.SQL(CONDITIONS[name]) for name, value in given.items() if value),
     ]
+    if wanted.suppressed is not None:
+        where.append(sql.SQL(CONDITIONS["suppressed"]))
+        given["suppressed"] = wanted.suppressed
     if place:
         where.append(sql.SQL(CONDITIONS["after"]))
         given |= {"seen": place[0], "id": place[1]}
@@ -139,7 +145,14 @@ def _view(row: Mapping[str, Any]) -> AlertView:
         incident=incident_name(row["number"]) if row["number"] is not None else None,
         incident_id=stream_uuid(row["incident"]) if row["incident"] else None,
         receipt=row["receipt"],
+        suppressed=_suppressed(row["suppressed"]) if row["suppressed"] else None,
     )
+
+
+def _suppressed(written: str) -> Suppressed:
+    """Why nothing is said of an alert, from its row's `reason/rule`."""
+    reason, _, rule = written.partition("/")
+    return Suppressed(reason=reason, rule=rule)
 
 
 def _write_place(seen: datetime, alert: str) -> str:

@@ -20,6 +20,15 @@ from projections.rows import AlertRow, AttemptRow, EscalationRow, IncidentRow, P
 from projections.sentences import First, sentence
 from streams.store.base import Recorded
 
+AlertEvent = (
+    groups.AlertFired
+    | groups.AlertRefired
+    | groups.AlertResolved
+    | groups.AlertExpired
+    | groups.AlertSuppressed
+    | groups.AlertReleased
+    | groups.AlertFlapping
+)
 NOT_TOLD = (groups.EpisodeOpened, ObjectPut, ObjectRemoved, AlertsLost, PayloadErased)
 """Events that concern no read model: an episode is its incident, configuration is read from the store, and which
 incident alerts belong to that were lost unread nobody knows.
@@ -99,7 +108,7 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
     at, actor = recorded.decision.decided_at, recorded.decision.cause.actor
     by = f"{actor.kind}:{actor.id}"
     match event:
-        case incidents.Opened() | incidents.Commented():
+        case incidents.Opened() | incidents.Commented() | incidents.Reannounced():
             return row
         case incidents.SeverityChanged():
             return replace(row, severity=event.after)
@@ -238,11 +247,15 @@ def _first_paged(rows: Rows, incident: str, recorded: Recorded) -> None:
 # -- alerts ------------------------------------------------------------------------------------------------------------
 
 
-def _alert(
-    rows: Rows,
-    recorded: Recorded,
-    event: groups.AlertFired | groups.AlertRefired | groups.AlertResolved | groups.AlertExpired,
-) -> None:
-    reported = event.last_seen if isinstance(event, groups.AlertExpired) else event.received_at
+def _alert(rows: Rows, recorded: Recorded, event: AlertEvent) -> None:
+    if not event.incident:  # it waits in its group and belongs to no incident
+        return
+    match event:
+        case groups.AlertSuppressed() | groups.AlertReleased() | groups.AlertFlapping():
+            reported = recorded.decision.decided_at
+        case groups.AlertExpired():
+            reported = event.last_seen
+        case _:
+            reported = event.received_at
     rows.alerts.put(AlertRow(event.incident, event.alert, reported, recorded.position))
     _tell(rows, event.incident, recorded)

@@ -2,18 +2,21 @@
 
 Taken as recorded, because nothing else says it: when a report was received; when an alert that expired was last heard
 of; which pages were with a channel; what a channel answered; what a person asked for; the clock; an incident's number;
-until when catching up held a first page back.
+until when catching up held a first page back; which alert inhibits another (that it fired is checked, not that nothing
+else did).
 """
 
 from hashlib import sha256
 
 from domain.alerts import Alert, AlertRow, PriorAlert
 from domain.changes import ObjectPut, ObjectRemoved
-from domain.config import Config, ConfigObject
+from domain.config import Config, Standing, User
 from domain.decision import PayloadRef
 from domain.erasing import PayloadErased
 from domain.events import Event
+from domain.groups import AlertSuppressed
 from domain.ids import incident_stream
+from domain.inhibition import Place, Source
 from projections.asof import read
 from schemas.payloads import read_alert
 from streams.store.configuration import joined
@@ -54,13 +57,28 @@ def erasures(ledger: Ledger) -> dict[str, int]:
     return found
 
 
+class Inhibiting(dict[Place, dict[str, Source]]):
+    """The alert that inhibits, as an event says, wherever its rule applies; nothing when the event says of none."""
+
+    def __init__(self, said: AlertSuppressed | None) -> None:
+        super().__init__()
+        self._said = said
+
+    def get(self, place: Place, default: object = None) -> dict[str, Source]:
+        """What inhibits at a place."""
+        said = self._said
+        if said is None or said.by is None or place[0] != said.rule:
+            return {}
+        return {said.by: Source(said.by_group or "", is_target=False)}
+
+
 class Inputs:
     """Payloads that are proved by their digests, and the configuration at the walk's position."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._erased = erasures(ledger)
-        self._objects: dict[tuple[str, str], ConfigObject] = {}
+        self._objects: dict[tuple[str, str], Standing] = {}
         self._config: Config | None = None
         self.revision = 0
         self.erased_users: dict[str, int] = {}
@@ -90,7 +108,7 @@ class Inputs:
             self._config = Config.of(self.revision, self._objects)
         return self._config
 
-    def known(self, kind: str, name: str) -> ConfigObject | None:
+    def known(self, kind: str, name: str) -> Standing | None:
         """An object as it stands."""
         return self._objects.get((kind, name))
 
@@ -103,14 +121,16 @@ class Inputs:
                 self._objects.pop((event.kind, event.id), None)
         self.revision, self._config = position, None
 
-    def _whole(self, event: ObjectPut) -> ConfigObject:
+    def _whole(self, event: ObjectPut) -> Standing:
         if event.private is None:
             return event.object
-        self.erased_users.pop(event.object.id, None)
+        person = event.object.id if isinstance(event.object, User) else ""
+        self.erased_users.pop(person, None)
         try:
             return joined(event.object, self.payload(event.private)[1])
         except Erased as erased:
-            self.erased_users[event.object.id] = erased.position
+            if person:
+                self.erased_users[person] = erased.position
         except Tampered:
             pass  # its own event says so
         return event.object
@@ -132,6 +152,7 @@ def row_before(org: str, alert: str, integration: str, fingerprint: str, prior: 
         last_seen=prior.received_at,
         count=0,
         group=prior.group,
+        flips=prior.flips,
         episode=prior.episode,
-        incident=incident_stream(org, prior.group, prior.episode) if prior.group else None,
+        incident=incident_stream(org, prior.group, prior.episode) if prior.group and prior.episode else None,
     )

@@ -14,7 +14,14 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 from domain.config import Config
-from projections import alert_queries, incident_queries, paging_queries, receipt_queries, response_times
+from projections import (
+    alert_queries,
+    critical_queries,
+    incident_queries,
+    paging_queries,
+    receipt_queries,
+    response_times,
+)
 from projections.alert_queries import AlertFilter
 from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
 from projections.incident_queries import Connection, IncidentFilter
@@ -129,6 +136,11 @@ class Queries:
         """Alerts, the latest to appear first. Parameters and errors as in `incidents`."""
         with self._connection() as connection:
             return alert_queries.listed(connection, wanted, _checked(limit), cursor)
+
+    def critical_alerts(self) -> critical_queries.CriticalAlerts:
+        """Firing alerts of open critical incidents, as far as they are spoken of and as many as are looked at."""
+        with self._connection() as connection:
+            return critical_queries.critical_alerts(connection)
 
     def due(
         self,

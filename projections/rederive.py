@@ -9,7 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from domain import changes, commands, escalations, expiry, groups, ids, incidents, pages, stepping
+from domain import (
+    changes,
+    commands,
+    escalations,
+    expiry,
+    groups,
+    heartbeating,
+    ids,
+    incidents,
+    pages,
+    reviewing,
+    stepping,
+)
 from domain import delivering as deliveries
 from domain import folding as fold
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat
@@ -23,10 +35,12 @@ from domain.groups import Group
 from domain.intake import AlertsLost
 from domain.pages import Page, PageStatus
 from domain.severity import Severity
+from domain.troubles import Trouble, fall_back
 from projections.asof import AsOf, Pending, Streams
 from projections.comparing import compared
 from projections.findings import Finding, Verdict
-from projections.inputs import Erased, Inputs, Tampered, row_before
+from projections.inputs import Erased, Inhibiting, Inputs, Tampered, row_before
+from schemas.payloads import write_alert
 from streams.store.base import Recorded
 
 E = TypeVar("E")
@@ -144,6 +158,8 @@ class Rederiver:
         stopped = [e.event.in_flight for e in run if isinstance(e.event, escalations.Stopped)]
         in_flight = frozenset(page for pages_ in stopped for page in pages_)
         numbers = iter([e.event.number for e in run if isinstance(e.event, incidents.Opened)])
+        suppressed = _first(run, groups.AlertSuppressed)
+        self._inhibits(suppressed)
         return Book(
             self.org,
             self.inputs.config,
@@ -151,7 +167,17 @@ class Rederiver:
             pending=Pending(self.asof, in_flight),
             numbers=numbers,
             tz_version=run[0].decision.tz_version,
+            sources=Inhibiting(suppressed),
         )
+
+    def _inhibits(self, said: groups.AlertSuppressed | None) -> None:
+        """Raises Tampered when the alert that is said to inhibit does not fire."""
+        if said is None or said.by is None:
+            return
+        if said.rule not in self.inputs.config.inhibition_rules:
+            raise Tampered("data.rule", "there is no such rule", said)
+        if said.by not in self._state(said.by_group or "", Group).firing:
+            raise Tampered("data.by", "that alert does not fire", said)
 
     def _state(self, stream: str, kind: type[S]) -> S:
         state = self.asof[stream].state
@@ -225,6 +251,33 @@ class Rederiver:
         expiry.expire(book, Due(expiry.EXPIRE, group, heard_until), heard_until)
         return book.entries
 
+    def _reviewed(self, run: Run, alert: str) -> Sequence[Entry]:
+        """A look at an alert that fires, because a rule that suppresses has begun or ended."""
+        said = _first(run, groups.AlertSuppressed) or _first(run, groups.AlertReleased)
+        recorded = next(e for e in run if e.event is said)
+        if said is None or said.prior is None or said.prior.group is None:
+            raise Underivable("data.prior", "no alert that fired leads to this")
+        _, _, known = self.inputs.alert(said.payload)
+        self._agrees(alert, said.prior, recorded)
+        book = self._book(run)
+        row = row_before(self.org, alert, said.integration, said.fingerprint, said.prior)
+        book.alerts[alert] = replace(row, payload=said.payload.ref)
+        reviewing.review(book, alert, reviewing.Known(known, said.payload), run[0].decision.decided_at)
+        return book.entries
+
+    def _looked_at(self, run: Run, name: str) -> Sequence[Entry]:
+        """A heartbeat that was missed, or heard of again: when it pinged last stands in the alert."""
+        recorded, reported, field = _report_in(run)
+        salt, _, alert = self.inputs.alert(reported.payload)
+        book, now = self._book(run), reported.received_at
+        heartbeat = book.config.heartbeats.get(name)
+        known = heartbeating.known_of(heartbeat, alert, now)
+        report = heartbeating.report_of(heartbeat, name, known, now, write_alert, salt)
+        if report is not None:
+            self._place(book, report, reported, recorded, field)
+        heartbeating.look(book, Due(heartbeating.HEARTBEAT, name, now), report, known, now)
+        return book.entries
+
     def _lost(self, run: Run) -> Sequence[Entry]:
         """Records that were deleted before they were read: what was lost is the input."""
         lost = run[0].event
@@ -246,9 +299,9 @@ class Rederiver:
         if opened is None or episode is None:
             raise Underivable("type", "no trouble leads to this")
         about, _, name = episode.group_key.partition(":")
-        trouble = fold.Trouble.lost(name) if about == "lost" else fold.Trouble.undecidable(name)
+        trouble = Trouble.lost(name) if about == "lost" else Trouble.undecidable(name)
         cause, book = run[0].decision.cause, self._book(run)
-        fold.fall_back(book, trouble, Receipt(cause.causation_id, "", opened.started_at, cause.pointer))
+        fall_back(book, trouble, Receipt(cause.causation_id, "", opened.started_at, cause.pointer))
         return book.entries
 
     def _commanded(self, run: Run, following: Callable[[int], Run]) -> Sequence[Entry]:
@@ -297,6 +350,10 @@ class Rederiver:
         """A deadline."""
         if kind == expiry.EXPIRE:
             return self._expired(run, key)
+        if kind == reviewing.REVIEW:
+            return self._reviewed(run, key)
+        if kind == heartbeating.HEARTBEAT:
+            return self._looked_at(run, key)
         if kind != stepping.ESCALATE:
             raise Underivable("decision.cause.pointer", f"no rule is known for deadlines of kind {kind!r}")
         book, now = self._book(run), run[0].decision.decided_at

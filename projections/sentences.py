@@ -82,6 +82,10 @@ def _incident(event: incidents.IncidentEvent, actor: str) -> str:
             return f"{actor} resolved it"
         case incidents.Reopened():
             return f"{actor} reopened it: it escalates again"
+        case incidents.Reannounced(reason="repeat_interval"):
+            return "announced again: everybody was told, nobody answered, and it is not over"
+        case incidents.Reannounced():
+            return "announced again: what suppressed its alerts has ended, and it is not over"
         case incidents.Assigned():
             return f"{actor} assigned it to {_listed(event.users) or 'nobody'}"
         case incidents.Commented():
@@ -158,10 +162,22 @@ def _group(event: groups.GroupEvent) -> str:
         case groups.AlertExpired():
             seen = event.last_seen.astimezone(UTC)
             return f"{_alert(event.fingerprint)} expired: not heard of since {seen:%Y-%m-%d %H:%M:%S} UTC"
+        case groups.AlertSuppressed():
+            until = f" until {event.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if event.until else ""
+            return f"{_alert(event.fingerprint)} is suppressed by {_rule(event)}{until}"
+        case groups.AlertReleased():
+            return f"{_alert(event.fingerprint)} is not suppressed by {_rule(event)} any more"
+        case groups.AlertFlapping():
+            within = span(timedelta(seconds=event.within))
+            return f"{_alert(event.fingerprint)} is flapping: it changed {event.changes} times in {within}"
         case groups.EpisodeOpened():
             return f"episode {event.episode} of the alert group began"
         case _:
             assert_never(event)
+
+
+def _rule(event: groups.AlertSuppressed | groups.AlertReleased) -> str:
+    return f"{event.reason.replace('_', ' ')} {plain(event.rule)}"
 
 
 def _alert(fingerprint: str, name: str = "") -> str:

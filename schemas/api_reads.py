@@ -15,6 +15,13 @@ Outcome = Literal["sent", "failed", "unknown"]
 By = Literal["team", "service", "severity"]
 
 
+class Suppressed(Model):
+    """Nothing is said of a firing alert, because of a rule."""
+
+    reason: Annotated[str, Field(description="which kind of rule", examples=["silence"])]
+    rule: Annotated[str, Field(description="its id or name")]
+
+
 class AlertView(Model):
     """An alert as its source last reported it."""
 
@@ -36,6 +43,9 @@ class AlertView(Model):
     )
     incident_id: Annotated[str | None, Field(description="the same as uuid")] = None
     receipt: Annotated[str, Field(description="the webhook that brought its latest word")]
+    suppressed: Annotated[Suppressed | None, Field(description="why nothing is said of it; null: it is spoken of")] = (
+        None
+    )
 
 
 class AlertList(Model):

@@ -18,10 +18,17 @@ from domain.config import (
     Team,
     User,
 )
+from domain.heartbeats import Heartbeat
+from domain.inhibition import InhibitionRule
+from domain.intervals import Interval
 from domain.routing import Route
+from domain.windows import Window
+from schemas.config_heartbeats import written_heartbeat
 from schemas.config_models import ConfigFile
 from schemas.durations import format_duration
+from schemas.intervals import written_interval
 from schemas.matchers import format_matcher
+from schemas.windows import written_window
 
 
 class _Dumper(yaml.SafeDumper):
@@ -48,7 +55,7 @@ def dump_config(objects: Iterable[ConfigObject]) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def written_of(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
+def written_of(thing: ConfigObject) -> tuple[str, Any]:
     """The section that an object belongs to, and what stands there. Raises ValueError, see `dump_config`."""
     match thing:
         case User():
@@ -56,7 +63,7 @@ def written_of(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
         case Team():
             return "teams", {"members": [{"user": m.user, "role": m.role} for m in thing.members]}
         case Service():
-            return "services", {"team": thing.team, "policy": thing.policy}
+            return "services", _service(thing)
         case Policy():
             stale_after = format_duration(thing.stale_after)
             return "escalation_policies", {"loops": thing.loops, "stale_after": stale_after, "steps": _steps(thing)}
@@ -68,10 +75,33 @@ def written_of(thing: ConfigObject) -> tuple[str, dict[str, Any]]:
             expires_after = None if thing.expires_after is None else format_duration(thing.expires_after)
             more = _said(limits=limits or None, expires_after=expires_after, mapping=mapping)
             return "integrations", {**said, **more}
+        case Heartbeat():
+            return "heartbeats", written_heartbeat(thing)
         case ApiKey():
             return "api_keys", _said(role=thing.role, hash=f"sha256:{thing.hash}", user=thing.user)
+        case InhibitionRule():
+            return "inhibition_rules", {
+                "source_matchers": [format_matcher(matcher) for matcher in thing.source],
+                "target_matchers": [format_matcher(matcher) for matcher in thing.target],
+                **_said(equal=list(thing.equal) or None),
+            }
+        case Interval():
+            return "time_intervals", written_interval(thing)
+        case Window():
+            return "maintenance_windows", written_window(thing)
         case RouteTree():
             return "route", _route(thing.root)
+
+
+def _service(service: Service) -> dict[str, Any]:
+    return _said(
+        team=service.team,
+        policy=service.policy,
+        environment=service.environment,
+        tier=service.tier,
+        dependencies=list(service.dependencies) or None,
+        links={link.name: link.url for link in service.links} or None,
+    )
 
 
 def _mapping(mapping: FieldMapping) -> dict[str, Any]:
@@ -105,13 +135,30 @@ def _target(target: Target) -> dict[str, Any]:
 def _route(route: Route) -> dict[str, Any]:
     return _said(
         matchers=[format_matcher(matcher) for matcher in route.matchers] or None,
+        **{"continue": route.continues or None},
         service=route.service,
         team=route.team,
         policy=route.policy,
         group_by=None if route.group_by is None else list(route.group_by),
-        group_wait=None if route.group_wait is None else format_duration(route.group_wait),
+        group_wait=_duration(route.group_wait),
+        group_interval=_duration(route.group_interval),
+        repeat_interval=_duration(route.repeat_interval),
+        mute_time_intervals=list(route.mute_time_intervals) or None,
+        active_time_intervals=list(route.active_time_intervals) or None,
+        severity=None if route.severity is None else route.severity.value,
+        runbook=route.runbook,
+        ack=route.ack,
+        suppress_for=_duration(route.suppress_for),
+        reopen_within=_duration(route.reopen_within),
+        flap_threshold=route.flap_threshold,
+        flap_window=_duration(route.flap_window),
+        flap_quiet=_duration(route.flap_quiet),
         routes=[_route(child) for child in route.routes] or None,
     )
+
+
+def _duration(seconds: float | None) -> str | None:
+    return None if seconds is None else format_duration(seconds)
 
 
 def _said(**values: Any) -> dict[str, Any]:

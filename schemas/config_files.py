@@ -17,8 +17,9 @@ from domain.config import ConfigObject, hashes
 from schemas.config_build import build
 from schemas.config_dump import dump_config
 from schemas.config_errors import ConfigError, ConfigErrors
-from schemas.config_models import ConfigFile, KnownNames
+from schemas.config_models import ConfigFile
 from schemas.config_sentences import explain
+from schemas.config_types import KnownNames
 from schemas.config_yaml import MAX_BYTES, Node, at_offset, read_yaml, too_large
 
 __all__ = ["ConfigError", "ConfigErrors", "dump_config", "load_config", "parse_config", "parse_documents"]
@@ -34,12 +35,23 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "teams": "team",
         "services": "service",
         "escalation_policies": "policy",
+        "inhibition_rules": "inhibition_rule",
+        "time_intervals": "time_interval",
+        "maintenance_windows": "window",
         "integrations": "integration",
+        "heartbeats": "heartbeat",
         "api_keys": "api_key",
     }
 )
 ROUTE = ("route_tree", "default")
-_REFERRED = {"user": "user", "team": "team", "service": "service", "policy": "escalation policy"}
+_REFERRED = {
+    "user": "user",
+    "team": "team",
+    "service": "service",
+    "policy": "escalation policy",
+    "time_interval": "time interval",
+    "window": "maintenance window",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,144 +4,34 @@ Models are strict and refuse unknown keys. A reference (`Ref`) is checked while 
 all files together define. Docstrings and descriptions become the published schema `config_schema.json`.
 """
 
-import difflib
 import json
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from schemas.config_heartbeats import HeartbeatPart, not_ours
+from schemas.config_routes import InhibitionPart, RootPart
+from schemas.config_types import (
+    EMAIL_PATTERN,
+    ONE_LINE_PATTERN,
+    Delay,
+    Hash,
+    Name,
+    Part,
+    Path,
+    PolicyRef,
+    Said,
+    ServiceRef,
+    TeamRef,
+    Url,
+    UserRef,
+    nearest,
+    nothing_is_empty,
+    wrong,
 )
-from pydantic_core import PydanticCustomError
-
-from domain.routing import Matcher
-from schemas import durations
-from schemas.matchers import BadMatcher, parse_matchers
+from schemas.intervals import IntervalPart
 from schemas.sources import SOURCES
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-HASH_PATTERN = r"^sha256:[0-9a-fA-F]{64}$"
-ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-PATH_PATTERN = r"^[^.\x00-\x1f\x7f]{1,64}(\.[^.\x00-\x1f\x7f]{1,64}){0,9}$"
-EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[^@\s\x00-\x1f\x7f-\x9f]{1,190}$"
-
-
-def wrong(problem: str, remedy: str) -> NoReturn:
-    """Refuse a value with a sentence and its remedy."""
-    raise PydanticCustomError("tocsin", "{problem}", {"problem": problem, "remedy": remedy})
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that `word` was probably meant to be."""
-    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
-
-
-class KnownNames:
-    """The names that references may use, by what a reference calls the kind; the context of a validation.
-
-    Looking for the nearest name is slow, so only `suggestions` references get one, and only among `most` names.
-    """
-
-    def __init__(self, names: Mapping[str, Collection[str]], suggestions: int = 50, most: int = 2000) -> None:
-        self.names = names
-        self.suggestions = suggestions
-        self.most = most
-
-    def suggest(self, kind: str, name: str) -> str | None:
-        """The name of `kind` that was probably meant."""
-        known = self.names[kind]
-        if not self.suggestions or len(known) > self.most:
-            return None
-        self.suggestions -= 1
-        return nearest(name, known)
-
-
-class Ref:
-    """The name of an object of `kind`. Validation checks it when its context is `KnownNames`."""
-
-    def __init__(self, kind: str, article: str = "a") -> None:
-        self.kind = kind
-        self.article = article
-
-    def __call__(self, name: str, info: ValidationInfo) -> str:
-        """`name` when it is known."""
-        known = info.context
-        if not isinstance(known, KnownNames) or name in known.names[self.kind]:
-            return name
-        close = known.suggest(self.kind, name)
-        wrong(
-            f"There is no {self.kind} `{name}`",
-            f"Did you mean `{close}`?" if close else f"Define {self.article} {self.kind} of this name, or correct it",
-        )
-
-
-def _duration(value: object) -> float:
-    if isinstance(value, int):
-        wrong(f"{value} is a number without a unit", f"Write {value}s for seconds, {value}m for minutes")
-    text = value if isinstance(value, str) else getattr(value, "text", None)
-    if text is None:
-        wrong("A duration is wanted here", "Write 30s, 5m or 1h30m")
-    try:
-        return durations.parse_duration(text)
-    except ValueError as error:
-        wrong(f"`{text}` is not usable: {error}", "Write 30s, 5m or 1h30m")
-
-
-def _delay(value: float) -> float:
-    if value < 1:
-        wrong("This has to be at least a second", "Write 1s or more, e.g. 5m")
-    return value
-
-
-def _matchers(value: object) -> tuple[Matcher, ...]:
-    if not isinstance(value, str):
-        wrong("A matcher is a text", "Write the whole matcher in single quotes: 'severity=\"critical\"'")
-    try:
-        return parse_matchers(value)
-    except BadMatcher as error:
-        wrong(error.problem, error.remedy)
-
-
-def _label(value: str) -> str:
-    if value == "...":
-        wrong("Grouping by all labels (`...`) is not supported", "Name the labels to group by")
-    return value
-
-
-def _nothing_is_empty(value: object) -> object:
-    return {} if value is None else value
-
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-UserRef = Annotated[Name, AfterValidator(Ref("user"))]
-TeamRef = Annotated[Name, AfterValidator(Ref("team"))]
-PolicyRef = Annotated[Name, AfterValidator(Ref("escalation policy", "an"))]
-ServiceRef = Annotated[Name, AfterValidator(Ref("service"))]
-Label = Annotated[str, Field(pattern=LABEL_PATTERN), BeforeValidator(_label)]
-Hash = Annotated[str, Field(pattern=HASH_PATTERN)]
-_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": durations.PATTERN, "examples": ["30s", "1h30m"]})
-Duration = Annotated[float, BeforeValidator(_duration), _DURATION_SCHEMA]
-Delay = Annotated[float, BeforeValidator(_duration), AfterValidator(_delay), _DURATION_SCHEMA]
-Matchers = Annotated[
-    tuple[Matcher, ...],
-    PlainValidator(_matchers),
-    WithJsonSchema({"type": "string", "examples": ['severity="critical"', 'env=~"prod|stage"']}),
-]
-
-
-class Part(BaseModel):
-    """What all parts of the format have in common: strict types, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from schemas.windows import WindowPart
 
 
 class UserPart(Part):
@@ -179,6 +69,14 @@ class ServicePart(Part):
 
     team: TeamRef = Field(description="the team that owns it")
     policy: PolicyRef = Field(description="the escalation policy that pages for it")
+    environment: Name | None = Field(None, description="where it runs, e.g. production")
+    tier: int | None = Field(None, ge=1, le=9, description="how much depends on it; 1: the most")
+    dependencies: list[ServiceRef] = Field(
+        default_factory=list, max_length=100, description="services that it cannot work without; cycles are allowed"
+    )
+    links: dict[Name, Url] = Field(
+        default_factory=dict, max_length=20, description="pages about it by name: dashboard, logs, runbook"
+    )
 
 
 class TargetPart(Part):
@@ -215,31 +113,6 @@ class PolicyPart(Part):
     steps: list[StepPart] = Field(min_length=1, max_length=100)
 
 
-class RoutePart(Part):
-    """A node of the routing tree; what it does not say, its parent says."""
-
-    matchers: list[Matchers] = Field(default_factory=list, description="all have to match; Alertmanager's syntax")
-    service: ServiceRef | None = None
-    team: TeamRef | None = None
-    policy: PolicyRef | None = None
-    group_by: list[Label] | None = Field(None, description="labels by which alerts share an incident")
-    group_wait: Duration | None = Field(None, description="how long the first page waits for more alerts")
-    routes: list["RoutePart"] = Field(default_factory=list, description="children; the first that matches wins")
-
-
-class RootPart(RoutePart):
-    """The root of the routing tree: it takes every alert, so it names a team and a policy and matches nothing."""
-
-    team: TeamRef
-    policy: PolicyRef
-
-    @model_validator(mode="after")
-    def _matches_all(self) -> "RootPart":
-        if self.matchers:
-            wrong("The root route takes every alert and has no matchers", "Move the matchers to a route under `routes`")
-        return self
-
-
 def _source(value: object) -> object:
     if isinstance(value, str) and value not in SOURCES:
         close = nearest(value, SOURCES)
@@ -254,8 +127,6 @@ class LimitsPart(Part):
     max_body_bytes: int | None = Field(None, ge=1, le=2**30, description="bytes of one body")
 
 
-Path = Annotated[str, Field(pattern=PATH_PATTERN)]
-Said = Annotated[str, Field(max_length=200, pattern=ONE_LINE_PATTERN)]
 Meaning = TypeVar("Meaning", bound=str)
 Meanings = Annotated[dict[Said, Meaning], Field(max_length=100)]
 
@@ -317,7 +188,7 @@ def _section(description: str) -> Any:
     return Field(default_factory=dict, description=description, json_schema_extra={"additionalProperties": False})
 
 
-_Empty = BeforeValidator(_nothing_is_empty)
+_Empty = BeforeValidator(nothing_is_empty)
 
 
 class ConfigFile(Part):
@@ -329,7 +200,15 @@ class ConfigFile(Part):
     services: Annotated[dict[Name, ServicePart], _Empty] = _section("services, by name")
     escalation_policies: Annotated[dict[Name, PolicyPart], _Empty] = _section("escalation policies, by name")
     route: RootPart | None = Field(None, description="the routing tree, in one of the files")
-    integrations: Annotated[dict[Name, IntegrationPart], _Empty] = _section("monitoring systems, by name")
+    inhibition_rules: Annotated[dict[Name, InhibitionPart], _Empty] = _section("inhibition rules, by name")
+    time_intervals: Annotated[dict[Name, IntervalPart], _Empty] = _section(
+        "stretches of the calendar, by name; Alertmanager's format"
+    )
+    maintenance_windows: Annotated[dict[Name, WindowPart], _Empty] = _section("planned work, by name")
+    integrations: Annotated[dict[Name, IntegrationPart], _Empty, AfterValidator(not_ours)] = _section(
+        "monitoring systems, by name"
+    )
+    heartbeats: Annotated[dict[Name, HeartbeatPart], _Empty] = _section("what has to ping, by name")
     api_keys: Annotated[dict[Name, ApiKeyPart], _Empty] = _section("keys for the API, by name")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from schemas import config_models as models
+from schemas import config_types as types
 from schemas.config_errors import ConfigError
 from schemas.config_yaml import Node, Odd
 
@@ -20,18 +21,20 @@ SECRET_KEYS = frozenset({"hash", "token_hashes"})
 UNKNOWN_REMEDY = "See schemas/config_schema.json for what is wanted here"
 
 _PATTERNS: Mapping[str, Sentence] = {
-    models.NAME_PATTERN: (
+    types.NAME_PATTERN: (
         "is not a name",
         "Use 1 to 63 of a-z 0-9 . _ - and begin with a letter or digit",
     ),
-    models.LABEL_PATTERN: ("is not a label name", "Use letters, digits and _, and do not begin with a digit"),
-    models.HASH_PATTERN: (
+    types.LABEL_PATTERN: ("is not a label name", "Write 1 to 128 characters, without control characters"),
+    types.HASH_PATTERN: (
         "is not sha256: and 64 hexadecimal digits",
         "Run `tocsin token`: it prints a token and the hash to write here",
     ),
-    models.ONE_LINE_PATTERN: ("has a control character", "Write it in one line, without tabs"),
-    models.PATH_PATTERN: ("is not a path of field names", "Write field names with dots between them, e.g. check.id"),
-    models.EMAIL_PATTERN: ("is not a mail address", "Write name@example.test"),
+    types.ONE_LINE_PATTERN: ("has a control character", "Write it in one line, without tabs"),
+    types.PATH_PATTERN: ("is not a path of field names", "Write field names with dots between them, e.g. check.id"),
+    types.URL_PATTERN: ("is not a web address", "Write https://host/path, without a user or password in it"),
+    types.HTTPS_PATTERN: ("is not an https address", "Write https://host/path, without a user or password in it"),
+    types.EMAIL_PATTERN: ("is not a mail address", "Write name@example.test"),
 }
 _CONTAINERS = {"list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
 
@@ -98,7 +101,7 @@ def _sentence(details: ErrorDetails, node: Node, path: Loc) -> Sentence:
 
 def _unknown_key(name: str, path: Loc) -> Sentence:
     known = _keys(path[:-1])
-    close = models.nearest(name, known)
+    close = types.nearest(name, known)
     return f"There is no key `{name}` here", f"Did you mean `{close}`?" if close else f"Known: {', '.join(known)}"
 
 

@@ -1,115 +1,80 @@
-"""Matchers as Alertmanager's classic parser reads them: `severity="critical"`, `{team=~"a|b", env!=dev}`.
+"""Matchers as people write them: `severity="critical"`, `{team=~"a|b", env!=dev}`, `@source=elastic`.
 
-A port of prometheus/alertmanager pkg/labels/parse.go, its tolerance included: the value may stand without quotes,
-a backslash before anything but `n`, `"` and a backslash is itself. What the Python engine reads otherwise than
-Go's RE2 is refused rather than guessed at.
+Alertmanager has two syntaxes, classic and UTF-8, and while it moves from one to the other it takes the UTF-8 reading
+of a text only where there is no classic one. So do we: what a matcher means in alertmanager.yml it means here.
+Source: Alertmanager's configuration documentation, sections <matcher> and "Fallback mode"; matcher/compat/parse.go.
 """
 
+import difflib
 import re
 
-from domain.routing import Matcher, MatchOperator, compiled
+from domain.facts import ANNOTATION, FACTS, is_fact
+from domain.matching import BadMatcher, Matcher, MatchOperator, compiled, is_plain, shown
+from schemas.matchers_classic import read_classic
+from schemas.matchers_utf8 import read_utf8
 
-_MATCHER = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*", re.DOTALL | re.ASCII)
-_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+__all__ = ["BadMatcher", "format_matcher", "make_matcher", "parse_matchers"]
 
-
-class BadMatcher(ValueError):
-    """A matcher that cannot be read: what is wrong, and what to do."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem}. {remedy}.")
-        self.problem = problem
-        self.remedy = remedy
+REGULAR = frozenset({MatchOperator.MATCHES, MatchOperator.NOT_MATCHES})
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """The matchers of a comma-separated list, in braces or not. Raises BadMatcher."""
-    pieces = _pieces(text.removeprefix("{").removesuffix("}"))
-    if not pieces[-1].strip():
-        pieces.pop()
-    return tuple(parse_matcher(piece) for piece in pieces)
+    _check_storable(text)
+    try:
+        matchers = _compiling(read_classic(text))
+    except BadMatcher:
+        matchers = _compiling(read_utf8(text))
+    for matcher in matchers:
+        _check_storable(matcher.label + matcher.value)
+        _check_name(matcher.label)
+    return matchers
 
 
-def parse_matcher(text: str) -> Matcher:
-    """One matcher. Raises BadMatcher."""
-    found = _MATCHER.fullmatch(text)
-    if found is None:
-        raise BadMatcher(
-            f"`{text.strip()}` is not a matcher",
-            "Write a label, one of = != =~ !~ and a value, all in single quotes: 'severity=\"critical\"'",
-        )
-    label, operator, value = found[1], MatchOperator(found[2]), _unquoted(found[3])
-    if operator in (MatchOperator.MATCHES, MatchOperator.NOT_MATCHES):
-        check_pattern(value)
-    return Matcher(label, operator, value)
+def make_matcher(label: str, operator: MatchOperator, value: str) -> Matcher:
+    """A matcher that arrives in its parts, e.g. in a silence of Alertmanager's API. Raises BadMatcher."""
+    _check_storable(label + value)
+    _check_name(label)
+    (matcher,) = _compiling((Matcher(label, operator, value),))
+    return matcher
 
 
 def format_matcher(matcher: Matcher) -> str:
-    """The matcher as text that `parse_matcher` reads back."""
-    value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{matcher.label}{matcher.operator}"{value}"'
+    """The matcher as text that `parse_matchers` reads back, and Alertmanager as well unless it is about a fact."""
+    name = matcher.label if is_plain(matcher.label) else _quoted(matcher.label)
+    return f"{name}{matcher.operator}{_quoted(matcher.value)}"
 
 
-def check_pattern(pattern: str) -> None:
-    """Raise BadMatcher for a regular expression that does not compile, or that Go's RE2 reads otherwise."""
-    if "[[:" in pattern:
-        raise BadMatcher("The regular expression uses a POSIX class", "Write [a-z], [0-9] or \\w instead")
-    try:
-        re.compile(pattern)
-        compiled(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        remedy = "Correct the pattern; it is anchored at both ends already"
-        if pattern.startswith("(?i)"):
-            remedy = f"Write (?i:{pattern[4:]}) instead"
-        raise BadMatcher(f"The regular expression does not compile: {error}", remedy) from None
-    if re.search(r"\(\?(<?[=!]|P=|\()", pattern) or re.search(r"(?<!\\)(\\\\)*\\[1-9]", pattern):
-        raise BadMatcher("The regular expression looks around or back, which Alertmanager cannot", "Write it without")
+def _quoted(text: str) -> str:
+    """`text` in quotes, with the escapes that both syntaxes have."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
-def _pieces(text: str) -> list[str]:
-    """`text` cut at the commas that are not inside quotes; always at least one piece."""
-    pieces = [""]
-    quoted = escaped = False
-    for char in text:
-        if char == "," and not quoted:
-            pieces.append("")
-            continue
-        if char == '"':
-            quoted = quoted if escaped else not quoted
-            escaped = False
-        elif char == "\\":
-            escaped = not escaped
-        elif char != ",":
-            escaped = False
-        pieces[-1] += char
-    return pieces
+def _compiling(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+    """`matchers`, unless a regular expression does not compile."""
+    for matcher in matchers:
+        if matcher.operator in REGULAR:
+            compiled(matcher.value)
+    return matchers
 
 
-def _unquoted(raw: str) -> str:
-    """The value that `raw` stands for. Raises BadMatcher for a quote in the wrong place."""
-    quoted = raw.startswith('"')
-    body = raw[1:] if quoted else raw
-    value: list[str] = []
-    at = 0
-    while at < len(body):
-        char, last = body[at], at == len(body) - 1
-        if char == "\\" and not last:
-            at += 1
-            value.append(_ESCAPES.get(body[at], "\\" + body[at]))
-        elif char == '"':
-            if not (quoted and last):
-                raise _bad_quote(raw)
-            return "".join(value)
-        else:
-            value.append(char)
-        at += 1
-    if quoted:
-        raise _bad_quote(raw)
-    return "".join(value)
+def _check_name(name: str) -> None:
+    """Raise BadMatcher for what is neither a label's name nor a fact's: names with @ are facts, quoted or not."""
+    if not name:
+        raise BadMatcher("A matcher has an empty label name", "Write the label's name before the operator")
+    if not name.startswith("@") or (is_fact(name) and name != ANNOTATION):
+        return
+    close = difflib.get_close_matches(name, [*FACTS, f"{ANNOTATION}NAME"], n=1)
+    remedy = f"Did you mean `{close[0]}`?" if close else f"Write one of {', '.join(FACTS)} or {ANNOTATION}NAME"
+    raise BadMatcher(f"There is no fact `{shown(name)}`", remedy)
 
 
-def _bad_quote(raw: str) -> BadMatcher:
-    return BadMatcher(
-        f"The value {raw} has a double quote in the wrong place",
-        'Put the value in double quotes and write \\" for a quote inside it',
-    )
+def _check_storable(text: str) -> None:
+    """Raise BadMatcher for characters that no alert is stored with."""
+    if _UNSTORABLE.search(text):
+        raise BadMatcher(
+            "A matcher has a NUL or half a character, which no label holds",
+            "Remove it, or write . in its place after =~",
+        )

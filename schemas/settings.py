@@ -51,6 +51,12 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret_address(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://[^\s/?#@]+([/?][^\s#]*)?", value.get_secret_value()):
+        raise ValueError("it is not an http:// or https:// address without user and fragment")
+    return value
+
+
 def _sender(value: str) -> str:
     address = parseaddr(value)[1]
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or re.search(r"[\r\n\0]", value):
@@ -170,6 +176,15 @@ class Settings(BaseSettings):
     )
     watchdog_after: Seconds = Field(
         30.0, description="the seconds that a role may stand still with work waiting before that team hears of it"
+    )
+
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_secret_address)] | None = Field(
+        None,
+        description="an address that a gateway asks for again and again while worker and pager move, where somebody "
+        "outside is told when that ends; it may hold a token, so it is written down nowhere; unset asks for none",
+    )
+    heartbeat_interval: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        60.0, description="the seconds between these requests, 1 to 86400; they come up to a fifth earlier"
     )
 
     pages_per_minute: Annotated[int, Field(ge=1, le=100_000)] = Field(

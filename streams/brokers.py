@@ -3,7 +3,6 @@
 """
 
 import asyncio
-import random
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,6 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.settings import Settings
 from schemas.topics import client_arguments
+from streams.patience import pause_for
 
 log = structlog.get_logger()
 
@@ -60,15 +60,6 @@ async def _reached(settings: Settings) -> bool:
     finally:
         await client.close()
     return True
-
-
-async def pause_for(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait about so long, or until `stopping` is set."""
-    try:
-        async with asyncio.timeout(seconds * random.uniform(0.75, 1.25)):  # noqa: S311
-            await stopping.wait()
-    except TimeoutError:
-        return
 
 
 async def close_producer(producer: AIOKafkaProducer) -> None:

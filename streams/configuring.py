@@ -10,7 +10,10 @@ from domain.book import Book
 from domain.changes import ObjectPut, ObjectRemoved
 from domain.config import Config, ConfigObject, Integration, RouteTree, hashes
 from domain.decision import Cause, Refused
+from domain.heartbeating import HEARTBEAT
+from domain.heartbeats import Heartbeat
 from domain.references import Key, dangling
+from domain.reviewing import REVIEW
 from schemas.config_differences import FieldChange, differences
 from streams.store.base import Save, Store
 from streams.store.configuration import private_part, public_part
@@ -20,6 +23,8 @@ __all__ = ["ANYHOW", "Applied", "ChangeKind", "Expected", "Key", "apply", "objec
 
 ChangeKind = Literal["create", "update", "remove"]
 ROUTE: Key = ("route_tree", "default")
+SUPPRESSING = frozenset({"route_tree", "service", "inhibition_rule", "time_interval", "window"})
+"""Kinds of objects that decide of which alerts nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,10 @@ def objects_of(config: Config) -> dict[Key, ConfigObject]:
         *config.policies.values(),
         *config.integrations.values(),
         *config.api_keys.values(),
+        *config.inhibition_rules.values(),
+        *config.intervals.values(),
+        *config.windows.values(),
+        *config.heartbeats.values(),
     ]
     if config.root is not None:
         every.append(RouteTree(config.root))
@@ -120,8 +129,10 @@ def apply(
         if not dry_run:
             for key, change in plan.changes:
                 book.begin(cause, now, (ids.config_stream(org, *key),))
-                _write(book, key, None if change == "remove" else plan.after[key], salt)
+                _write(book, key, None if change == "remove" else plan.after[key], salt, now)
                 book.end()
+            if any(kind in SUPPRESSING for (kind, _), _ in plan.changes):
+                book.wake(REVIEW, org, now)
         done.append((book, plan))
         return Save(book)
 
@@ -188,15 +199,17 @@ def _moved(detail: str) -> Refused:
 
 
 def _kept(item: ConfigObject, before: ConfigObject | None) -> ConfigObject:
-    """The object as it is to be; an integration whose tokens a file does not mention keeps those it has."""
-    if not isinstance(item, Integration) or item.token_hashes is not None:
+    """The object as it is to be; what has tokens that a file does not mention keeps those it has."""
+    if not isinstance(item, Integration | Heartbeat) or item.token_hashes is not None:
         return item
-    tokens = before.token_hashes if isinstance(before, Integration) else ()
+    tokens = before.token_hashes if isinstance(before, Integration | Heartbeat) else ()
     return replace(item, token_hashes=tokens or ())
 
 
-def _write(book: Book, key: Key, item: ConfigObject | None, salt: bytes) -> None:
+def _write(book: Book, key: Key, item: ConfigObject | None, salt: bytes, now: datetime) -> None:
     stream = ids.config_stream(book.org, *key)
+    if key[0] == HEARTBEAT:
+        book.ensure_due(*key, now)
     if item is None:
         book.write(stream, ObjectRemoved(*key))
         return

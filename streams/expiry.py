@@ -15,10 +15,9 @@ from prometheus_client import Counter
 from domain.expiry import EXPIRE
 from schemas.settings import Settings
 from schemas.topics import alerts_topic
-from streams.brokers import pause_for
 from streams.fold import Fold
 from streams.offsets import EndOffsets
-from streams.patience import patiently
+from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, Store
 
 log = structlog.get_logger()
@@ -62,6 +61,8 @@ class Expiry:
         heard_until = self.heard_until()
         if heard_until is None:
             return 0
+        if self._store.config().feeding:
+            self._store.folded_until(heard_until)
         ripe = self._store.claim_due(heard_until, LEASE, BATCH, EXPIRE)
         for due in ripe:
             try:

@@ -7,7 +7,7 @@ found down to the alert, put aside as a dead letter, and a person is told: the p
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -20,13 +20,15 @@ from domain.alerts import AlertRow, Receipt
 from domain.book import Book, Due, Loaded
 from domain.config import Config
 from domain.decision import Actor, Cause
-from domain.folding import Report, Trouble
+from domain.folding import Report
 from domain.groups import Group
 from domain.incidents import Opened
 from domain.intake import AlertsLost
+from domain.troubles import Trouble, fall_back
 from schemas.payloads import write_alert
 from schemas.received import AlertReceived, encode
 from streams.clock import Clock
+from streams.feeding import unfed
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, decide
 
@@ -166,7 +168,7 @@ class Fold:
             book.begin(cause, now, (stream,))
             lost = AlertsLost(move.cluster, move.topic, move.partition, move.expected + 1, move.offset)
             book.write(stream, lost)
-            folding.fall_back(book, trouble, receipt)
+            fall_back(book, trouble, receipt)
             return Save(book, (move,))
 
         log.error("alerts lost", pointer=pointer, first=move.expected + 1, last=move.offset)
@@ -181,6 +183,8 @@ class Fold:
         group = streams[due.key].state
         rows = self.store.alerts(group.firing if isinstance(group, Group) else ())
         book = self._book(config, streams, rows, iter(()))
+        if config.inhibition_rules:
+            book.standing |= self.store.standing(rows)
         expiry.expire(book, due, heard_until)
         return book
 
@@ -223,16 +227,24 @@ class Fold:
     # -- deciding --------------------------------------------------------------------------------------------------
 
     def _decided(self, reports: Sequence[Report], dead: Sequence[DeadLetter], numbers: Iterator[int]) -> Book:
+        troubles = {letter: Trouble.undecidable(letter.integration) for letter in dead}
+        book = self.opened(reports, numbers, troubles.values())
+        for report in unfed(self.store, book, reports):
+            folding.fold(book, report)
+        for letter, trouble in troubles.items():
+            fall_back(book, trouble, Receipt(letter.receipt, letter.integration, letter.at, letter.pointer))
+        return book
+
+    def opened(self, reports: Sequence[Report], numbers: Iterator[int], troubles: Iterable[Trouble] = ()) -> Book:
+        """A book that holds all that folding these reports, and telling of these troubles, may look at."""
         config = self.store.config()
         rows = self.store.alerts({folding.alert_id_of(self.org, report) for report in reports})
         involved = set(folding.groups_involved(self.org, config, reports, rows))
-        troubles = {letter: Trouble.undecidable(letter.integration) for letter in dead}
-        involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles.values()}
+        involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles}
         book = self._book(config, self.store.load(involved), rows, numbers)
-        for report in reports:
-            folding.fold(book, report)
-        for letter, trouble in troubles.items():
-            folding.fall_back(book, trouble, Receipt(letter.receipt, letter.integration, letter.at, letter.pointer))
+        if config.inhibition_rules:
+            book.standing |= self.store.standing(rows)
+            book.sources |= self.store.sources(folding.places_involved(config, reports))
         return book
 
     def _book(

@@ -19,10 +19,10 @@ from prometheus_client import Counter
 from schemas.received import BadRecord, decode
 from schemas.settings import Settings
 from schemas.topics import alerts_topic, client_arguments
-from streams.brokers import close_producer, pause_for
+from streams.brokers import close_producer
 from streams.failpoints import effect
 from streams.fold import Arrival, Fold, Unreadable, batches
-from streams.patience import patiently
+from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, InboxRow, Store
 
 log = structlog.get_logger()

@@ -1,8 +1,8 @@
 """What a delivery says: pages of one person and one method become one message, with the incident as it is now."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
 
 from domain import ids
 from domain.book import PageRow
@@ -12,6 +12,7 @@ from domain.incidents import Incident
 from domain.pages import Page
 from schemas.payloads import read_alert
 from streams.channels.base import Message, PageLine
+from streams.channels.summary import LISTED
 from streams.store.base import ClaimedPage, Store
 
 
@@ -32,22 +33,34 @@ class Delivery:
 
 def deliveries(store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
     """Bundle claimed pages by person, method and bundle, and write the message of each."""
+    return [_delivery(store, org, config, bundle) for bundle in _bundles(claimed)]
 
+
+def unwritten(org: str, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
+    """The same deliveries without their messages: of pages that somebody else took and did not answer for."""
+    return [_unwritten(org, bundle) for bundle in _bundles(claimed)]
+
+
+def _unwritten(org: str, bundle: tuple[ClaimedPage, ...]) -> Delivery:
+    first = bundle[0].page
+    return Delivery(ids.delivery_id(org, (page.page.id for page in bundle)), first.user, first.method, bundle, None)
+
+
+def _bundles(claimed: Iterable[ClaimedPage]) -> list[tuple[ClaimedPage, ...]]:
     def together(page: ClaimedPage) -> tuple[str, str, str]:
         return (page.page.user, page.page.method, page.bundle)
 
-    bundles = [tuple(group) for _, group in groupby(sorted(claimed, key=together), key=together)]
-    return [_delivery(store, org, config, bundle) for bundle in bundles]
+    return [tuple(group) for _, group in groupby(sorted(claimed, key=together), key=together)]
 
 
 def _delivery(store: Store, org: str, config: Config, bundle: tuple[ClaimedPage, ...]) -> Delivery:
     first = bundle[0].page
-    key = ids.delivery_id(org, (page.page.id for page in bundle))
+    delivery = _unwritten(org, bundle)
     address = _address(config, first)
     message = None
     if address is not None:
         message = Message(
-            key=key,
+            key=delivery.key,
             to=address,
             person_id=first.user,
             lines=_lines(store, bundle),
@@ -56,7 +69,7 @@ def _delivery(store: Store, org: str, config: Config, bundle: tuple[ClaimedPage,
         )
     escalations = store.load({page.page.escalation for page in bundle}).values()
     receipts = sorted({e.state.correlation_id for e in escalations if isinstance(e.state, Escalation)})
-    return Delivery(key, first.user, first.method, bundle, message, tuple(receipts))
+    return replace(delivery, message=message, receipts=tuple(receipts))
 
 
 def _address(config: Config, page: PageRow) -> str | None:
@@ -66,16 +79,19 @@ def _address(config: Config, page: PageRow) -> str | None:
 
 
 def _lines(store: Store, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
+    """A line to a page, the worst first. What alerts say is looked up only for those incidents that a message names."""
     rows = [claimed.page for claimed in bundle]
     incidents = {row.incident for row in rows}
     streams = store.load({*incidents, *(row.escalation for row in rows), *(row.id for row in rows)})
     told = store.told(incidents, rows[0].user, rows[0].method, min(claimed.bundled_at for claimed in bundle))
-    lines = []
+    found = []
     for row in rows:
         incident, escalation, page = (streams[name].state for name in (row.incident, row.escalation, row.id))
         if isinstance(incident, Incident) and isinstance(escalation, Escalation) and isinstance(page, Page):
-            lines.append(_line(store, row, incident, escalation, page, row.incident not in told))
-    return tuple(lines)
+            found.append((row, incident, escalation, page))
+    found.sort(key=lambda said: (said[1].severity.rank, said[1].number))
+    named = frozenset(islice(dict.fromkeys(row.incident for row, *_ in found), LISTED))
+    return tuple(_line(store, *said, said[0].incident not in told, said[0].incident in named) for said in found)
 
 
 def _line(
@@ -85,10 +101,11 @@ def _line(
     escalation: Escalation,
     page: Page,
     first: bool,
+    named: bool,
 ) -> PageLine:
-    body = store.latest_alert(row.incident)
+    body = store.latest_alert(row.incident) if named else None
     alert = read_alert(body) if body else None
-    words = None if alert else store.payload(f"{row.incident}/1")  # a person's title is a payload: ADR 10
+    words = store.payload(f"{row.incident}/1") if named and not alert else None  # a person's title is a payload: ADR 10
     return PageLine(
         incident_id=ids.stream_uuid(row.incident),
         number=incident.number,

@@ -6,9 +6,9 @@ side by side and one that dies leaves nothing behind but a page that is said aga
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -18,21 +18,26 @@ from domain import delivering, stepping
 from domain.book import Book, Due
 from domain.delivering import Attempt, Delivered, Postponed, Result, Undeliverable, Unsure
 from domain.escalations import Escalation
-from streams.channels.base import Channel, Outcome, Rejected, Retry, Sent, Uncertain
+from streams.channels.base import Channel, Message, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
 from streams.failpoints import effect
-from streams.messages import Delivery, deliveries
+from streams.messages import Delivery, deliveries, unwritten
 from streams.patience import patiently
-from streams.store.base import ClaimedPage, Conflict, Save, Settlement, Store
+from streams.store.base import TOGETHER, ClaimedPage, Conflict, Save, Settlement, Store
 from streams.store.deciding import TZ_VERSION, decide
 
 log = structlog.get_logger()
 
 LEASE = 60.0
 """Seconds that a claim holds; longer than any channel's own time-outs together."""
-BATCH = 100
+BATCH = 500
+"""Deadlines that are decided before their pages are looked for: those of one moment leave together."""
 STEPS_TOGETHER = 50
 """Deadlines decided in one save."""
+SETTLED_TOGETHER = 200
+"""Pages whose outcome is saved at once: a message may carry thousands, and acknowledgements wait for each save."""
+LOGGED_TOGETHER = 100
+"""Incidents in one line of the log."""
 MAX_IN_FLIGHT = 32
 POLL = 0.1
 """Seconds between looks when nobody says that there is work."""
@@ -48,11 +53,13 @@ IN_FLIGHT = Gauge("tocsin_deliveries_in_flight", "Messages handed to a channel a
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """A delivery and what the channel said of it."""
+    """A delivery and what the channel said of it. Should it be tried again, its pages are from `retry_at` on (UTC),
+    together.
+    """
 
     delivery: Delivery
     result: Result
-    retry_after: float | None = None
+    retry_at: datetime
 
 
 @dataclass(slots=True)
@@ -62,7 +69,8 @@ class Pager:
     Parameters:
         channels: by name (`email`).
         pages_per_minute: the most messages that one person gets by one method within a minute, from all pagers
-            together (they are to be given the same number); pages beyond wait for at most that long and leave together.
+            together (they are to be given the same number); see `streams.store.pace`. Pages beyond wait for at most
+            that long and leave together.
     """
 
     store: Store
@@ -142,8 +150,8 @@ class Pager:
         return Save(book)
 
     def claim(self, limit: int) -> list[Delivery]:
-        """Take pages that are to be said, write their messages; blocks."""
-        lost = self.store.expired_claims(BATCH)
+        """Take what is to be said, in up to `limit` messages, and write these; blocks."""
+        lost = self.store.expired_claims(TOGETHER)
         if lost:
             self._give_up(lost)
         taken = self.store.claim_pages(self.clock(), LEASE, limit, self.pages_per_minute)
@@ -156,9 +164,9 @@ class Pager:
         """Hand a message to its channel and translate the answer."""
         channel = self.channels.get(delivery.method)
         if delivery.message is None:
-            return Outcomes(delivery, Undeliverable("no_contact_method"))
+            return self._outcomes(delivery, Undeliverable("no_contact_method"))
         if channel is None:
-            return Outcomes(delivery, Undeliverable("channel_not_configured"))
+            return self._outcomes(delivery, Undeliverable("channel_not_configured"))
         with effect("send_page"):
             outcome = await channel.send(delivery.message)
         result, after = translated(outcome)
@@ -166,29 +174,28 @@ class Pager:
             BROKEN.labels(delivery.method).inc()
             log.error("channel is broken", method=delivery.method, reason=outcome.reason, delivery=delivery.key)
         PAGES.labels(delivery.method, type(result).__name__.lower()).inc()
-        log.info(
-            "page handed over",
-            result=type(result).__name__.lower(),
-            reason=getattr(result, "reason", None),
-            user=delivery.user,
-            method=delivery.method,
-            delivery=delivery.key,
-            incidents=[f"INC-{line.number}" for line in delivery.message.lines],
-            incident_ids=[page.page.incident for page in delivery.pages],
-            receipts=list(delivery.receipts),
-        )
-        return Outcomes(delivery, result, after)
+        _log(delivery, delivery.message, result)
+        return self._outcomes(delivery, result, after)
+
+    def _outcomes(self, delivery: Delivery, result: Result, after: float | None = None) -> Outcomes:
+        attempt = max(page.attempt for page in delivery.pages)
+        return Outcomes(delivery, result, self.clock() + _backoff(attempt, after))
 
     def settle(self, outcomes: Sequence[Outcomes]) -> None:
         """Save what became of deliveries; blocks. A page that was taken over meanwhile is left to its taker."""
+        for portion in portions(outcomes):
+            self._settle(portion)
+
+    def _settle(self, outcomes: Sequence[Outcomes]) -> None:
         try:
             decide(self.store, lambda: self._settled(outcomes))
         except Conflict:
             if len(outcomes) == 1:
-                log.warning("page was taken over", delivery=outcomes[0].delivery.key)
+                delivery = outcomes[0].delivery
+                log.warning("page was taken over", delivery=delivery.key, pages=len(delivery.pages))
                 return
             for outcome in outcomes:
-                self.settle([outcome])
+                self._settle([outcome])
 
     def _settled(self, outcomes: Sequence[Outcomes]) -> Save:
         book = self._book_of([page.page.escalation for o in outcomes for page in o.delivery.pages])
@@ -199,23 +206,21 @@ class Pager:
         return Save(book, settlements=tuple(settlements))
 
     def _settle_page(self, book: Book, claimed: ClaimedPage, outcome: Outcomes) -> Settlement:
-        now = self.clock()
         attempt = Attempt(
             page=claimed.page.id,
             delivery=outcome.delivery.key,
             number=claimed.attempt,
             possible_repeat=claimed.possible_repeat,
-            retry_at=now + self._backoff(claimed.attempt, outcome.retry_after),
+            retry_at=outcome.retry_at,
         )
-        settled = delivering.settle(book, attempt, outcome.result, now)
+        settled = delivering.settle(book, attempt, outcome.result, self.clock())
         return Settlement(claimed.page.id, claimed.claim, settled.status.value, settled.at, settled.possible_repeat)
 
     def _give_up(self, lost: Sequence[ClaimedPage]) -> None:
         """Claims that outlived their lease: their pager died or hung, and nobody knows what it said."""
         log.warning("claims outlived their lease", pages=len(lost))
-        for page in lost:
-            delivery = Delivery(page.bundle, page.page.user, page.page.method, (page,), None)
-            self.settle([Outcomes(delivery, Unsure("claim_expired"))])
+        unsure = Unsure("claim_expired")
+        self.settle([self._outcomes(delivery, unsure) for delivery in unwritten(self.org, lost)])
 
     def _book_of(self, escalations: Sequence[str]) -> Book:
         config = self.store.config()
@@ -224,9 +229,47 @@ class Pager:
         streams |= self.store.load(incidents)
         return Book(self.org, config, streams, tz_version=TZ_VERSION)
 
-    def _backoff(self, attempt: int, asked: float | None) -> timedelta:
-        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))
-        return timedelta(seconds=max(asked or 0.0, random.uniform(longest / 2, longest)))  # noqa: S311
+
+def portions(outcomes: Iterable[Outcomes]) -> Iterator[list[Outcomes]]:
+    """The same outcomes in order, of `SETTLED_TOGETHER` pages at most each time; what became of a large delivery comes
+    in several.
+    """
+    portion: list[Outcomes] = []
+    room = SETTLED_TOGETHER
+    for outcome in outcomes:
+        pages = outcome.delivery.pages
+        for start in range(0, len(pages), SETTLED_TOGETHER):
+            part = replace(outcome.delivery, pages=pages[start : start + SETTLED_TOGETHER])
+            if len(part.pages) > room:
+                yield portion
+                portion, room = [], SETTLED_TOGETHER
+            portion.append(replace(outcome, delivery=part))
+            room -= len(part.pages)
+    if portion:
+        yield portion
+
+
+def _backoff(attempt: int, asked: float | None) -> timedelta:
+    longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))
+    return timedelta(seconds=max(asked or 0.0, random.uniform(longest / 2, longest)))  # noqa: S311
+
+
+def _log(delivery: Delivery, message: Message, result: Result) -> None:
+    """What was handed over, `LOGGED_TOGETHER` incidents in a line."""
+    for start in range(0, len(delivery.pages), LOGGED_TOGETHER):
+        part = slice(start, start + LOGGED_TOGETHER)
+        log.info(
+            "page handed over",
+            result=type(result).__name__.lower(),
+            reason=getattr(result, "reason", None),
+            user=delivery.user,
+            method=delivery.method,
+            delivery=delivery.key,
+            pages=len(delivery.pages),
+            incidents=[f"INC-{line.number}" for line in message.lines[part]],
+            incident_ids=[f"incident-{line.incident_id}" for line in message.lines[part]],
+            receipts=list(delivery.receipts[part]),
+        )
 
 
 def translated(outcome: Outcome) -> tuple[Result, float | None]:

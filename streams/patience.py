@@ -1,4 +1,4 @@
-"""Waiting for a database that is away: blocking work on a thread, again until it answers."""
+"""Waiting: for a database that is away, with blocking work on a thread again until it answers; or for a while."""
 
 import asyncio
 import random
@@ -33,3 +33,12 @@ async def patiently(work: Callable[[], T], thread: Executor | None = None) -> T:
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
             await asyncio.sleep(random.uniform(FIRST_PAUSE, longest))  # noqa: S311
     raise AssertionError("unreachable")
+
+
+async def pause_for(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait about so long, or until `stopping` is set."""
+    try:
+        async with asyncio.timeout(seconds * random.uniform(0.75, 1.25)):  # noqa: S311
+            await stopping.wait()
+    except TimeoutError:
+        return

@@ -8,14 +8,18 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import LiteralString
+from uuid import uuid4
 
 import structlog
 from prometheus_client import Counter
 
+from domain.decision import Actor, Cause
 from streams.clock import Clock
-from streams.store.base import Conflict, Unavailable
+from streams.silencing import forget_silences
+from streams.store.base import Conflict, Store, Unavailable
 from streams.store.leadership import Leadership
 from streams.store.pruning import RULES, Pruning
 
@@ -27,6 +31,10 @@ BATCH = 1_000
 """Rows in one statement."""
 TEXTS = 500
 """Texts that one event says are gone."""
+SILENCES = 100
+"""Silences that one save removes."""
+EXPIRED_KEPT = timedelta(days=5)
+"""How long a silence that ended can be seen, as with Alertmanager."""
 MOST = 100
 """Batches of one table in one round."""
 PAUSE = 0.2
@@ -42,12 +50,14 @@ class Pruner:
     Parameters:
         clock: the application's; rows carry its times.
         expire: blanks the next texts that are too old, up to as many; returns how many. Nothing is, by default.
+        forget: removes the next silences that expired long ago; returns how many. None, by default. See `forgetting`.
     """
 
     pruning: Pruning
     leadership: Leadership
     clock: Clock
     expire: Callable[[int], int] = lambda limit: 0
+    forget: Callable[[], int] = lambda: 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work, or stand by, until `stopping` is set. While Postgres does not answer, rounds are left out."""
@@ -63,6 +73,7 @@ class Pruner:
         for table in RULES:
             await self._batches(partial(self.step, table), BATCH, stopping)
         await self._batches(self.step_texts, TEXTS, stopping)
+        await self._batches(self.step_silences, SILENCES, stopping)
 
     async def _batches(self, work: Callable[[], int], full: int, stopping: asyncio.Event) -> None:
         """Do `work` until it did less than a `full` batch."""
@@ -81,6 +92,14 @@ class Pruner:
             log.info("texts of alerts expired", texts=expired)
         return expired
 
+    def step_silences(self) -> int:
+        """Remove the next silences that expired long ago; returns how many. Blocks; raises Unavailable, Conflict."""
+        gone = self.forget()
+        if gone:
+            PRUNED.labels("silences").inc(gone)
+            log.info("silences removed", silences=gone)
+        return gone
+
     def step(self, table: LiteralString) -> int:
         """Prune one batch of a table; returns how many rows there were. Blocks; raises Unavailable."""
         removed = self.pruning.prune(table, self.clock(), BATCH)
@@ -88,6 +107,20 @@ class Pruner:
             PRUNED.labels(table).inc(removed)
             log.info("pruned", table=table, rows=removed)
         return removed
+
+
+def forgetting(store: Store, org: str, clock: Clock) -> Callable[[], int]:
+    """What removes the next silences that expired `EXPIRED_KEPT` ago and returns how many.
+
+    It blocks, and raises Unavailable, Conflict.
+    """
+
+    def forget() -> int:
+        request, now = str(uuid4()), clock()
+        cause = Cause(Actor("system", "retention"), "retention", f"retention/{request}", request, request)
+        return forget_silences(store, org, now - EXPIRED_KEPT, cause, now)
+
+    return forget
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

@@ -19,6 +19,7 @@ from domain.decision import Actor
 from domain.incidents import Acknowledged, Incident, Opened, Resolved
 from gateway.app import Parts, build
 from gateway.intake import IntakeUnavailable, ReceiptTooLarge
+from projections.critical_queries import CriticalAlerts
 from projections.lag import Marks
 from projections.queries import ANY_INCIDENT, AlertFilter, BadCursor, IncidentFilter
 from projections.receipt_queries import InboxTrace, ReceiptTrace
@@ -36,6 +37,7 @@ from tests.world import CONFIG
 
 TOKEN = "webhook-token"
 TOKENS = {"elastic": "elastic-token", "generic": "generic-token", "checks": "checks-token"}
+PING = "ping-token"
 KEYS = {"viewer": "viewer-key", "responder": "responder-key", "admin": "admin-key"}
 
 
@@ -52,6 +54,8 @@ SECURED = CONFIG.replace(
     [
         *(f'  {name}: {{source: {name}, token_hashes: ["{hashed(TOKENS[name])}"]}}' for name in ("elastic", "generic")),
         f'  checks: {{source: generic, token_hashes: ["{hashed(TOKENS["checks"])}"], mapping: {MAPPING}}}',
+        "heartbeats:",
+        f'  backup: {{interval: 1h, service: payments, token_hashes: ["{hashed(PING)}"]}}',
         "api_keys:",
         f'  reading: {{role: viewer, hash: "{hashed(KEYS["viewer"])}"}}',
         f'  adas: {{role: responder, hash: "{hashed(KEYS["responder"])}", user: ada}}',
@@ -181,6 +185,10 @@ class MemoryQueries:
             raise BadCursor(cursor)
         return AlertList(alerts=())
 
+    def critical_alerts(self) -> CriticalAlerts:
+        self.ping()
+        return CriticalAlerts((), True)
+
     def due(
         self, config: Config, kinds: tuple[str, ...], incident: Key | None, limit: int, cursor: str | None
     ) -> DueList:
@@ -198,7 +206,7 @@ class MemoryQueries:
             event.position: f"INC-{state.number}"
             for event in self._world.store.tail(0, self.position())
             if event.type.startswith("group.alert_") and event.decision.cause.correlation_id == receipt
-            for incident in [getattr(event.event, "incident", "")]
+            for incident in filter(None, [getattr(event.event, "incident", "")])
             for state in [self._world.store.load([incident])[incident].state]
             if isinstance(state, Incident)
         }

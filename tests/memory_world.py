@@ -1,6 +1,7 @@
 """The world in memory: the real deciders, fold and pager on the store in memory, with a fake channel, in one thread."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,8 @@ from domain.book import Due
 from domain.decision import Actor, Cause
 from domain.ids import stream_kind
 from domain.incidents import Incident
+from domain.matching import Matcher, MatchOperator
+from domain.silences import Silence
 from schemas.config_files import parse_config
 from schemas.received import decode, encode, received, split
 from schemas.settings import Settings
@@ -22,15 +25,19 @@ from streams.channels.render import render
 from streams.configuring import apply
 from streams.expiry import Expiry
 from streams.fold import Arrival, Fold
+from streams.heartbeating import Heartbeating
 from streams.messages import Delivery
 from streams.offsets import EndOffsets
 from streams.pager import Pager
+from streams.reviewing import Reviewer
+from streams.silencing import end_silence, set_silence
 from streams.store.base import Conflict, Save, Store, TrackingMove
 from streams.store.deciding import decide, open_book
 from streams.store.memory import MemoryStore
 from tests.world import CONFIG, START, Said, Seen, World, alert, webhook
 
 ORG = "default"
+PERSON = Cause(Actor("user", "ada"), "api", "command/test", "test", "test")
 SETTINGS = Settings()
 VERBS = {
     "ack": incidents.Acknowledge(),
@@ -55,15 +62,18 @@ class MemoryWorld(World):
         self.pager = Pager(self.store, ORG, self.now, {"email": self.channel})
         self.ends = EndOffsets(SETTINGS, self.now)
         self.expiry = Expiry(SETTINGS, self.store, self.fold, self.ends)
+        self.reviewer = Reviewer(self.store, ORG, self.now)
+        self.heartbeats = Heartbeating(self.store, self.fold, self.now, lambda: b"salt")
         self.offset = -1
         self._taken: set[int] = set()
+        self._silences = itertools.count(1)
         self.configure(config)
 
     def configure(self, config: str) -> None:
         """Make the configuration what this YAML says."""
         self.config = config
         cause = Cause(Actor("user", "root"), "cli", "command/apply", "apply", "apply")
-        apply(self.store, ORG, parse_config(config, "world.yaml"), cause, self.now(), b"salt")
+        apply(self.store, ORG, parse_config(config, "world.yaml"), cause, self.now(), b"salt", prune=True)
 
     def now(self) -> datetime:
         return self._now
@@ -99,7 +109,8 @@ class MemoryWorld(World):
     def settle(self) -> None:
         """Let worker and pager work until there is nothing left to do now."""
         while True:
-            stepped, claimed = self.expire() + self.pager.step(), self.pager.claim(100)
+            stepped = self.expire() + self.reviewer.step() + self.heartbeats.step() + self.pager.step()
+            claimed = self.pager.claim(100)
             if claimed:
                 self.deliver(claimed)
             if not stepped and not claimed:
@@ -140,6 +151,18 @@ class MemoryWorld(World):
 
         decide(self.store, attempt)
         return after[-1].status.value
+
+    def silence(self, minutes: float, after: float = 0, **labels: str) -> str:
+        matchers = tuple(Matcher(name, MatchOperator.EQUAL, value) for name, value in sorted(labels.items()))
+        start = self.now() + timedelta(minutes=after)
+        wanted = Silence("", matchers, start, start + timedelta(minutes=minutes), self.now(), "ada", "being repaired")
+        made = set_silence(self.store, ORG, wanted, f"silence-{next(self._silences)}", PERSON, self.now(), b"salt")
+        self.settle()
+        return made.id
+
+    def end_silence(self, name: str) -> None:
+        end_silence(self.store, ORG, name, PERSON, self.now(), b"salt")
+        self.settle()
 
     def _streams(self) -> dict[str, str]:
         opened = [e for e in self.store.tail(0, 1_000_000) if isinstance(e.event, incidents.Opened)]

@@ -6,8 +6,14 @@ from domain import changes, config, erasing, escalations, groups, incidents, int
 from domain.alerts import AlertStatus, PriorAlert, Repeat
 from domain.decision import Actor, Cause, Decision, PayloadRef
 from domain.events import Event
-from domain.routing import Matcher, MatchOperator, Route
+from domain.heartbeats import Heartbeat
+from domain.inhibition import InhibitionRule
+from domain.intervals import Interval, Range, Span, TimeRange
+from domain.matching import Matcher, MatchOperator
+from domain.routing import Route
 from domain.severity import Severity
+from domain.silences import Silence
+from domain.windows import Window
 
 AT = datetime(2026, 3, 2, 3, 0, 0, 123456, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
@@ -16,6 +22,8 @@ INCIDENT = "incident-5b2f0c9e-0000-5000-8000-000000000002"
 ESCALATION = "escalation-5b2f0c9e-0000-5000-8000-000000000003"
 PAGE = "page-5b2f0c9e-0000-5000-8000-000000000004"
 ALERT = "5b2f0c9e-0000-5000-8000-000000000005"
+OTHER = "5b2f0c9e-0000-5000-8000-000000000007"
+SILENCE = "5b2f0c9e-0000-5000-8000-000000000008"
 DELIVERY = "5b2f0c9e-0000-5000-8000-000000000006"
 PAYLOAD = PayloadRef("alert/r-1/0", "ab" * 32)
 PRIOR = PriorAlert(3, AlertStatus.RESOLVED, Severity.HIGH, AT, AT, "r-0", GROUP, 1)
@@ -47,6 +55,9 @@ SAMPLES: tuple[Event, ...] = (
     groups.AlertRefired(*_FIRED, "cd" * 32, PRIOR),
     groups.AlertResolved(*_ENDED, LATER, LATER, "r-2", PayloadRef("alert/r-2/0", "ab" * 32), "cd" * 32, FIRING),
     groups.AlertExpired(*_ENDED, LATER, 7, LATER + timedelta(hours=1), FIRING),
+    groups.AlertSuppressed(*_ENDED, "inhibition", "worse", None, OTHER, GROUP, '{}:{alertname="x"}', PAYLOAD, FIRING),
+    groups.AlertReleased(*_ENDED, "silence", SILENCE, PAYLOAD, FIRING),
+    groups.AlertFlapping(*_ENDED, 5, 600.0),
     groups.EpisodeOpened(1, INCIDENT, '{}:{alertname="x"}', ("alertname",), "{}", "payments", "platform", "two-steps"),
     incidents.Opened(7, "ServiceDown", Severity.HIGH, "payments", "platform", "two-steps", AT, LATER, GROUP, 1),
     incidents.SeverityChanged(
@@ -57,6 +68,7 @@ SAMPLES: tuple[Event, ...] = (
     incidents.Started(),
     incidents.Resolved("alerts_ended"),
     incidents.Reopened(),
+    incidents.Reannounced("released"),
     incidents.Assigned(("ada", "grace")),
     incidents.Commented(PAYLOAD),
     escalations.Started(INCIDENT, 1, POLICY, AT, "r-1"),
@@ -82,5 +94,10 @@ CONFIG_SAMPLES: tuple[Event, ...] = (
     changes.ObjectPut(config.Service("payments", "platform", "two-steps")),
     changes.ObjectPut(POLICY),
     changes.ObjectPut(config.Integration("alertmanager", "alertmanager", ("ab" * 32,), 4)),
+    changes.ObjectPut(InhibitionRule("worse", ROUTE.routes[0].matchers, ROUTE.routes[0].matchers, ("service",))),
+    changes.ObjectPut(Silence(SILENCE, ROUTE.routes[0].matchers, AT, LATER, AT), PayloadRef("config-y/1", "ab" * 32)),
+    changes.ObjectPut(Interval("office", (Span((TimeRange(540, 1020),), (Range(1, 5),), location="Europe/Berlin"),))),
+    changes.ObjectPut(Window("upgrade", AT, 3600.0, services=("payments",), rrule="FREQ=DAILY")),
+    changes.ObjectPut(Heartbeat("backup", 86_400.0, 1800.0, "payments", labels=(("site", "north"),), token_hashes=())),
     changes.ObjectPut(config.ApiKey("ci", "responder", "ab" * 32, "ada")),
 )

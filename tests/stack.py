@@ -141,18 +141,44 @@ class RealWorld(World):
         return (folded >= self._posted and not due and not pages and head == position) or None
 
     def advance(self, **delta: float) -> None:
+        """In steps: what is due earlier is done earlier, whichever process does it."""
         left = timedelta(**delta)
         while left > timedelta():
-            step = min(left, STEP)
+            step = min(left, STEP, self._until_next())
             self.installation.clock.move(step)
             left -= step
             time.sleep(0.05)
             self.settle()
 
+    def _until_next(self) -> timedelta:
+        """How long until something is due; never less than a second."""
+        now = self.now()
+        with psycopg.connect(self.installation.dsn) as connection:
+            row = connection.execute("select min(at) from tocsin.due where at > %s", [now]).fetchone()
+        at = row[0] if row else None
+        return max(at - now, timedelta(seconds=1)) if at else STEP
+
     def command(self, verb: str, incident: str, by: str = "ada") -> str:
         answer = self._clients[by].act(incident, verb)
         self.settle()
         return answer.status
+
+    def silence(self, minutes: float, after: float = 0, **labels: str) -> str:
+        begins = self.now() + timedelta(minutes=after)
+        wanted = {
+            "matchers": [{"name": name, "value": labels[name], "isRegex": False} for name in sorted(labels)],
+            "startsAt": begins.isoformat(),
+            "endsAt": (begins + timedelta(minutes=minutes)).isoformat(),
+            "createdBy": "ada",
+            "comment": "being repaired",
+        }
+        made = self._clients["ada"].set_silence(wanted)
+        self.settle()
+        return made.silence_id
+
+    def end_silence(self, name: str) -> None:
+        self._clients["ada"].end_silence(name)
+        self.settle()
 
     def next_message(self, user: str) -> Said | None:
         for key, said in self._said():

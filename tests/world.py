@@ -119,6 +119,14 @@ class World(ABC):
         """Somebody says that it is over."""
         assert self.command("resolve", incident, by) == "resolved"
 
+    @abstractmethod
+    def silence(self, minutes: float, after: float = 0, **labels: str) -> str:
+        """Somebody silences alerts with these labels, `after` minutes from now; returns the silence's name."""
+
+    @abstractmethod
+    def end_silence(self, name: str) -> None:
+        """Somebody ends a silence before its time."""
+
     # -- what people see -------------------------------------------------------------------------------------------
 
     @abstractmethod

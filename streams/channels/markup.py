@@ -28,7 +28,7 @@ _RULE = '\n<hr style="border:0;border-top:1px solid #767676;margin:24px 0">\n'
 
 def as_html(letter: Letter) -> str:
     """`letter` as one self-contained HTML page."""
-    parts = [_overview(letter.sections) if len(letter.sections) > 1 else ""]
+    parts = [_overview(letter) if len(letter.sections) > 1 else ""]
     for place, section in enumerate(letter.in_full):
         parts.append(_section(section, _REPEAT if letter.possible_repeat and place == 0 else ""))
     return (
@@ -42,13 +42,16 @@ def as_html(letter: Letter) -> str:
     )
 
 
-def _overview(sections: Iterable[Section]) -> str:
+def _overview(letter: Letter) -> str:
+    counts = "".join(f"<bdi>{escape(line)}</bdi><br>" for line in letter.counts)
     rows = "".join(
         f'<p style="margin:4px 0">{_badge(section)} {section.number} '
         f'<bdi style="{_BREAK}">{escape(section.title)}</bdi></p>'
-        for section in sections
+        for section in letter.sections
     )
-    return f"<div>{rows}</div>"
+    more = f'<p style="margin:8px 0">and {letter.more:,} more</p>' if letter.more else ""
+    commands = "".join(_command(what, command) for what, command in letter.commands)
+    return f"<div>{f'<p>{counts}</p>' if counts else ''}{rows}{more}{commands}</div>"
 
 
 def _section(section: Section, notice: str) -> str:
@@ -70,11 +73,18 @@ def _section(section: Section, notice: str) -> str:
 
 
 def _action(section: Section) -> str:
-    command = f'<div style="{_BOX}">{escape(section.command)}</div>'
     if section.url is None:
-        return f'<p style="margin:16px 0 0">{section.action}:</p>{command}'
+        return _command(section.action, section.command)
     words = f"Open {section.number} to {section.action.lower()}"
-    return f'<a href="{escape(section.url)}" style="{_BUTTON}">{words}</a>{command}'
+    return f'<a href="{escape(section.url)}" style="{_BUTTON}">{words}</a>{_box(section.command)}'
+
+
+def _command(what: str, command: str) -> str:
+    return f'<p style="margin:16px 0 0">{what}:</p>{_box(command)}'
+
+
+def _box(command: str) -> str:
+    return f'<div style="{_BOX}">{escape(command)}</div>'
 
 
 def _summary(section: Section) -> str:

@@ -3,13 +3,13 @@
 Written for an on-call engineer at 3 a.m. with a phone. The severity is not part of the subject although that is
 where one looks first: mail programs build a thread from an unchanging subject, and a severity may change; it opens
 the text instead, which phones show below the subject. Threading, headers and limits: RFC 5322 section 3.6.4,
-RFC 3834, RFC 2076 and contract page 08. Read next: `sections` (what is said of an incident), `text`, `markup`.
+RFC 3834, RFC 2076 and contract page 08. Read next: `sections` (what is said of an incident),
+`summary` (of many), `text`, `markup`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,13 +17,14 @@ from email.utils import format_datetime
 from streams.channels.base import Message, PageLine
 from streams.channels.markup import as_html
 from streams.channels.sections import SHOWN_IN_FULL, Letter, section
+from streams.channels.summary import LISTED, SERVICE_LIMIT, by_service, commands, headline, rank
 from streams.channels.text import as_text
 from streams.channels.untrusted import one_line
 
-SEVERITIES = ("critical", "high", "medium", "low", "info")
 SUBJECT_LIMIT = 150
 _TITLE_LIMIT = 95
-_SERVICE_LIMIT = 30
+_TITLES = 5
+"""Different titles in the subject of several incidents."""
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -48,8 +49,11 @@ def render(message: Message, domain: str, now: datetime) -> Rendered:
     lines = by_urgency(message.lines)
     letter = Letter(
         title=subject(lines),
-        sections=tuple(section(line, now) for line in lines),
+        sections=tuple(section(line, now) for line in lines[:LISTED]),
         possible_repeat=message.possible_repeat,
+        counts=by_service(lines),
+        more=len(lines[LISTED:]),
+        commands=commands(lines),
     )
     own_id, root_id = message_ids(message, lines, domain)
     return Rendered(
@@ -70,7 +74,7 @@ def by_urgency(lines: tuple[PageLine, ...]) -> tuple[PageLine, ...]:
             merged[line.number] = line
         elif line.why not in known.why:
             merged[line.number] = replace(known, why=f"{known.why}; {line.why}", first=known.first or line.first)
-    return tuple(sorted(merged.values(), key=lambda line: (_rank(line.severity), line.number)))
+    return tuple(sorted(merged.values(), key=lambda line: (rank(line.severity), line.number)))
 
 
 def subject(lines: tuple[PageLine, ...]) -> str:
@@ -83,7 +87,7 @@ def subject(lines: tuple[PageLine, ...]) -> str:
 def stem(line: PageLine) -> str:
     """The part of the subject that never changes, made only of what is constant for the incident's life."""
     title = _unencoded(one_line(line.title, _TITLE_LIMIT)) or "untitled"
-    service = _unencoded(one_line(line.service, _SERVICE_LIMIT))
+    service = _unencoded(one_line(line.service, SERVICE_LIMIT))
     known = not service or service.casefold() in title.casefold()
     return f"[INC-{line.number}] {title}" if known else f"[INC-{line.number}] {title} ({service})"
 
@@ -122,18 +126,14 @@ def _headers(
 
 
 def _bundle_subject(lines: tuple[PageLine, ...]) -> str:
-    worst, count = lines[0].severity, Counter(line.severity for line in lines)[lines[0].severity]
-    titles = ", ".join(_unencoded(one_line(line.title, _TITLE_LIMIT)) or f"INC-{line.number}" for line in lines[:5])
-    return one_line(f"{len(lines)} incidents, {count} {worst}: {titles}", SUBJECT_LIMIT)
+    named = (_unencoded(one_line(line.title, _TITLE_LIMIT)) or f"INC-{line.number}" for line in lines[:LISTED])
+    titles = ", ".join(list(dict.fromkeys(named))[:_TITLES])
+    return one_line(f"{_unencoded(headline(lines))}: {titles}", SUBJECT_LIMIT)
 
 
 def _unencoded(text: str) -> str:
     """Without the start of an RFC 2047 encoded word, which would be decoded, line breaks and all, by readers."""
     return text.replace("=?", "= ?")
-
-
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def _stamp(moment: datetime) -> str:

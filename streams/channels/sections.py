@@ -13,7 +13,7 @@ from streams.channels.base import PageLine
 from streams.channels.untrusted import block, one_line, web_url
 
 SHOWN_IN_FULL = 20
-"""Incidents of one mail that are shown in full; the others are named in the list at its top."""
+"""Incidents of one mail that are shown in full; others are named in the list at its top, or only counted."""
 
 _SUMMARY_LIMIT = 2_000
 _MAX_LINKS = 10
@@ -45,11 +45,22 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A whole mail before layout: sections are worst first, `title` is its subject."""
+    """A whole mail before layout.
+
+    Params:
+        title: its subject.
+        sections: the incidents that it names, worst first.
+        counts: a line to a service; empty for few incidents.
+        more: how many incidents it does not name.
+        commands: (what it does, command line) for many at once.
+    """
 
     title: str
     sections: tuple[Section, ...]
     possible_repeat: bool
+    counts: tuple[str, ...] = ()
+    more: int = 0
+    commands: tuple[tuple[str, str], ...] = ()
 
     @property
     def in_full(self) -> tuple[Section, ...]:

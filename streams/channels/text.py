@@ -16,7 +16,7 @@ def as_text(letter: Letter) -> str:
 
 def _lines(letter: Letter) -> Iterator[str]:
     if len(letter.sections) > 1:
-        yield from (f"{_headline(section)}: {section.title}" for section in letter.sections)
+        yield from _overview(letter)
         yield from ("", _RULE, "")
     for place, section in enumerate(letter.in_full):
         if place:
@@ -25,6 +25,16 @@ def _lines(letter: Letter) -> Iterator[str]:
         if letter.possible_repeat and place == 0:
             yield from (REPEAT_NOTICE, "")
         yield from _details(section)
+
+
+def _overview(letter: Letter) -> Iterator[str]:
+    if letter.counts:
+        yield from (*letter.counts, "")
+    yield from (f"{_headline(section)}: {section.title}" for section in letter.sections)
+    if letter.more:
+        yield f"and {letter.more:,} more"
+    for what, command in letter.commands:
+        yield from ("", f"{what}:", f"  {command}")
 
 
 def _headline(section: Section) -> str:

@@ -15,9 +15,11 @@ from domain.book import Book, Due, Loaded, PageRow, PendingPage
 from domain.config import Config
 from domain.decision import Decision
 from domain.events import Event
+from domain.heartbeats import Gap, Ping
+from domain.inhibition import Place, Side, Source
 
-MESSAGES_WINDOW = timedelta(minutes=1)
-"""The time within which messages to one person by one method are counted; it slides."""
+TOGETHER = 10_000
+"""Pages that one claim takes at most, and so the most that one message speaks of."""
 
 
 class StoreError(Exception):
@@ -199,6 +201,26 @@ class Save:
         return self.book.is_empty and not moved
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Whether pings can be taken: how long ago a gateway last said that it lives (None: none ever did), and when none
+    did for a while, in order. Alerts that were accepted before `folded` (UTC) are folded; None: nobody knows of any.
+    """
+
+    age: timedelta | None
+    gaps: tuple[Gap, ...] = ()
+    folded: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """A firing alert's row, and the payload that it points at: salt and body, None once that is erased."""
+
+    row: AlertRow
+    salt: bytes | None
+    body: bytes | None
+
+
 class Store(Protocol):
     """Everything the roles ask of a store. Every call blocks, with a time-out; call it from a worker thread.
 
@@ -211,6 +233,21 @@ class Store(Protocol):
 
     def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
         """The alert rows that exist among `ids`."""
+
+    def firing(self, after: AlertRow | None, limit: int) -> list[FiringAlert]:
+        """The firing alerts, the newest (by `first_seen`, then id) first, from behind `after` on, if that is given."""
+
+    def firing_among(self, ids: Collection[str]) -> list[FiringAlert]:
+        """Those of these alerts that fire, in order of their ids."""
+
+    def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
+        """The firing alerts that inhibit at these places."""
+
+    def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
+        """Where these alerts stand, if they inhibit or are inhibited."""
+
+    def targets(self, place: Place) -> list[str]:
+        """The firing alerts that may be inhibited at a place, in order."""
 
     def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
         """The pages still queued or claimed, by escalation."""
@@ -266,13 +303,36 @@ class Store(Protocol):
     def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
         """Take up to `limit` deadlines of `kind` that have come, for `lease` seconds of unmoved time."""
 
-    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> Taken:
-        """Take up to `limit` queued pages, for `lease` seconds of unmoved time: a message for each person and method.
+    def ping(self, heartbeat: str, at: datetime) -> None:
+        """A heartbeat was heard of at `at` (UTC). If nobody is going to look at it, or just now, somebody will."""
 
-        No person gets more than `per_minute` messages by one method within `MESSAGES_WINDOW`, whoever claims and
-        however many claim at once; `now` is when these begin. What is beyond waits until the window has room. It stays
-        queued: an acknowledgement still cancels it, and it is claimed together. Pages that are said again keep to
-        themselves, as a bundle: what else their person is to be told is for the next claim.
+    def end_ping(self, heartbeat: str, at: datetime) -> None:
+        """What feeds a heartbeat was reported at `at` (UTC) to have ended: it is looked at, unless it pinged since."""
+
+    def folded_until(self, at: datetime) -> None:
+        """Alerts that were accepted before `at` (UTC) are folded."""
+
+    def expect(self, heartbeat: str, since: datetime) -> None:
+        """A heartbeat that was never heard of is expected from `since` (UTC) on; one that was stays as it is."""
+
+    def forget_pings(self, heartbeat: str) -> None:
+        """A heartbeat is not expected any more."""
+
+    def pings(self, heartbeats: Collection[str]) -> Mapping[str, Ping]:
+        """What is remembered of those among these heartbeats that are expected, by name."""
+
+    def listening(self) -> Listening:
+        """Whether pings can be taken, and could."""
+
+    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int, together: int = TOGETHER) -> Taken:
+        """Take queued pages, for `lease` seconds of unmoved time: up to `limit` messages, each for a person and method.
+
+        A message takes all that its person is to be told now, `together` pages over all messages at most.
+        No person gets more than `per_minute` messages by one method within a minute, nor faster than
+        `streams.store.pace.Pace` says, whoever claims and however many claim at once; `now` is when these begin. What
+        is beyond waits until there is room. It stays queued: an acknowledgement still cancels it, and it is claimed
+        together. Pages that are said again keep to themselves, as a bundle: what else their person is to be told is
+        for the next claim.
         """
 
     def expired_claims(self, limit: int) -> list[ClaimedPage]:

@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from domain import changes
-from domain.config import Config, ConfigObject, ContactMethod, User
+from domain.config import Config, ContactMethod, Standing, User
+from domain.silences import Silence
+from domain.windows import Window
 from schemas.events import decode
 
 SELECT = """
@@ -22,30 +24,46 @@ PRIVATE = TypeAdapter(dict[str, Any])
 CONTACTS = TypeAdapter(tuple[ContactMethod, ...])
 
 
-def public_part(item: ConfigObject) -> ConfigObject:
+def public_part(item: Standing) -> Standing:
     """The object without personal data: what an event may hold."""
-    return replace(item, name="", contacts=()) if isinstance(item, User) else item
+    match item:
+        case User():
+            return replace(item, name="", contacts=())
+        case Silence() | Window():
+            return replace(item, author="", comment="")
+        case _:
+            return item
 
 
-def private_part(item: ConfigObject) -> bytes | None:
+def private_part(item: Standing) -> bytes | None:
     """The personal data of an object as bytes for a payload, None when it has none."""
-    if not isinstance(item, User):
-        return None
-    body = {"name": item.name, "contacts": [{"channel": c.channel, "address": c.address} for c in item.contacts]}
-    return PRIVATE.dump_json(body)
+    match item:
+        case User():
+            contacts = [{"channel": c.channel, "address": c.address} for c in item.contacts]
+            return PRIVATE.dump_json({"name": item.name, "contacts": contacts})
+        case Silence() | Window():
+            return PRIVATE.dump_json({"author": item.author, "comment": item.comment})
+        case _:
+            return None
 
 
-def joined(item: ConfigObject, private: bytes | None) -> ConfigObject:
+def joined(item: Standing, private: bytes | None) -> Standing:
     """The whole object again; personal data that was erased is absent."""
-    if private is None or not isinstance(item, User):
+    if private is None:
         return item
     body = PRIVATE.validate_json(private)
-    return replace(item, name=str(body["name"]), contacts=CONTACTS.validate_python(body["contacts"]))
+    match item:
+        case User():
+            return replace(item, name=str(body["name"]), contacts=CONTACTS.validate_python(body["contacts"]))
+        case Silence() | Window():
+            return replace(item, author=str(body["author"]), comment=str(body["comment"]))
+        case _:
+            return item
 
 
 def compile_config(rows: Iterable[Mapping[str, Any]]) -> Config:
     """The configuration after these events, in order of position."""
-    objects: dict[tuple[str, str], ConfigObject] = {}
+    objects: dict[tuple[str, str], Standing] = {}
     revision = 0
     for row in rows:
         revision = row["position"]
@@ -54,7 +72,7 @@ def compile_config(rows: Iterable[Mapping[str, Any]]) -> Config:
     return Config.of(revision, objects)
 
 
-def apply(objects: dict[tuple[str, str], ConfigObject], event: object, private: bytes | None) -> None:
+def apply(objects: dict[tuple[str, str], Standing], event: object, private: bytes | None) -> None:
     """Bring `objects` to the state after one configuration event."""
     match event:
         case changes.ObjectPut():

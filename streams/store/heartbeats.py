@@ -1,6 +1,10 @@
-"""That a role lives, by its own word, for those who watch it: a row that it writes again and again."""
+"""That a role lives, by its own word, for those who watch it: a row that it writes again and again.
 
-from datetime import datetime
+Of gateways it is also remembered when none lived, because what could not be heard then is nobody's fault. The
+heartbeats of the configuration, which others have to leave here, are something else (`pings`).
+"""
+
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -13,8 +17,20 @@ from streams.store.postgres import SCHEMA
 TIMEOUT = 2
 """Seconds for each statement."""
 
+SHORTEST = timedelta(seconds=10)
+"""A time without any that is a gap: whoever pings tries again for that long."""
+KEPT = timedelta(days=100)
+"""How long gaps are remembered."""
 BEAT = f"""
-insert into {SCHEMA}.progress values (%s, 0, clock_timestamp())
+with before as (
+    select at from {SCHEMA}.progress where role = %(role)s
+), gap as (
+    insert into {SCHEMA}.gaps select at, clock_timestamp() from before
+    where at < clock_timestamp() - %(shortest)s on conflict do nothing returning until
+), old as (
+    delete from {SCHEMA}.gaps where until < clock_timestamp() - %(kept)s and exists (select from gap)
+)
+insert into {SCHEMA}.progress values (%(role)s, 0, clock_timestamp())
 on conflict (role) do update set at = excluded.at
 """
 LAST = f"select at from {SCHEMA}.progress where role = %s"
@@ -33,9 +49,9 @@ class Heartbeat:
         self._connection: Connection[TupleRow] | None = None
 
     def beat(self) -> None:
-        """It lives now. Raises Unavailable."""
+        """It lives now; that none did for long before is a gap. Raises Unavailable."""
         with answers(), effect("beat"):
-            self._connected().execute(BEAT, (self._role,))
+            self._connected().execute(BEAT, {"role": self._role, "shortest": SHORTEST, "kept": KEPT})
 
     def last(self) -> datetime | None:
         """When any of them said so last, by the database's clock; None if that never was. Raises Unavailable."""

@@ -6,70 +6,44 @@ Events go through the same codec and the same hash chain, so what a test sees is
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import count
 
-from domain.alerts import AlertRow
-from domain.book import Book, Due, Loaded, PageRow, PendingPage
-from domain.config import Config, ConfigObject
+from domain.alerts import AlertRow, AlertStatus
+from domain.book import Book, Due, Loaded, PendingPage
+from domain.config import Config, Standing
 from domain.events import evolve
 from domain.ids import stream_kind
+from domain.inhibition import Place, Side, Source
 from schemas.events import decode
 from streams.store import configuration
 from streams.store.base import (
-    MESSAGES_WINDOW,
     Answered,
-    ClaimedPage,
     Conflict,
+    FiringAlert,
     Identity,
     RawEvent,
     Recorded,
     Save,
-    Taken,
 )
-from streams.store.memory_inputs import MemoryInputs
+from streams.store.memory_claims import HeldPage, MemoryClaims
+from streams.store.memory_pings import HeldDue
 from streams.store.writing import Prepared, prepare
 
-EARLIEST = datetime.min.replace(tzinfo=UTC)
-
 
 @dataclass(slots=True)
-class _Page:
-    row: PageRow
-    status: str = "queued"
-    attempt: int = 0
-    possible_repeat: bool = False
-    bundled: tuple[str, datetime] | None = None
-    claim: str | None = None
-    lease_until: datetime | None = None
-
-    @property
-    def target(self) -> tuple[str, str]:
-        return self.row.user, self.row.method
-
-
-@dataclass(slots=True)
-class _Due:
-    due: Due
-    lease_until: datetime | None = None
-
-
-@dataclass(slots=True)
-class MemoryStore(MemoryInputs):
+class MemoryStore(MemoryClaims):
     """See `streams.store.base.Store`. `wall` is the unmoved clock that leases are measured with."""
 
     log: list[Recorded] = field(default_factory=list)
+    _configured: list[Recorded] = field(default_factory=list)
     _raw: list[RawEvent] = field(default_factory=list)
     _streams: dict[str, list[Recorded]] = field(default_factory=dict)
     _alerts: dict[str, AlertRow] = field(default_factory=dict)
-    _due: dict[tuple[str, str], _Due] = field(default_factory=dict)
-    _pages: dict[str, _Page] = field(default_factory=dict)
-    _begun: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
-    _payloads: dict[str, bytes] = field(default_factory=dict)
+    _placed: dict[str, tuple[Side, ...]] = field(default_factory=dict)
+    _payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _tracking: dict[tuple[str, str, int], int] = field(default_factory=dict)
-    _last_tick: datetime = EARLIEST
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
-    _claims: "count[int]" = field(default_factory=lambda: count(1))
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -98,17 +72,55 @@ class MemoryStore(MemoryInputs):
                     found[page.row.escalation] = (*found.get(page.row.escalation, ()), pending)
         return found
 
-    def config(self) -> Config:
-        objects: dict[tuple[str, str], ConfigObject] = {}
+    def firing(self, after: AlertRow | None, limit: int) -> list[FiringAlert]:
         with self._changed:
-            for event in self.log:
-                if stream_kind(event.stream) == "config":
-                    private = getattr(event.event, "private", None)
-                    configuration.apply(objects, event.event, self._payloads.get(private.ref) if private else None)
+            rows = sorted(self._alerts.values(), key=_age, reverse=True)
+            older = [row for row in rows if row.status is AlertStatus.FIRING and (not after or _age(row) < _age(after))]
+            return [self._firing(row) for row in older[:limit]]
+
+    def firing_among(self, ids: Collection[str]) -> list[FiringAlert]:
+        with self._changed:
+            rows = sorted((self._alerts[name] for name in ids if name in self._alerts), key=lambda row: row.id)
+            return [self._firing(row) for row in rows if row.status is AlertStatus.FIRING]
+
+    def _firing(self, row: AlertRow) -> FiringAlert:
+        return FiringAlert(row, *self._payloads.get(row.payload or "", (None, None)))
+
+    def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
+        found: dict[Place, dict[str, Source]] = {}
+        with self._changed:
+            for alert, side in self._sides():
+                if side.place in places and side.is_source:
+                    found.setdefault(side.place, {})[alert] = Source(self._alerts[alert].group or "", side.is_target)
+        return found
+
+    def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
+        with self._changed:
+            return {alert: self._placed[alert] for alert in alerts if alert in self._placed}
+
+    def targets(self, place: Place) -> list[str]:
+        with self._changed:
+            return sorted(alert for alert, side in self._sides() if side.place == place and side.is_target)
+
+    def _sides(self) -> Iterator[tuple[str, Side]]:
+        """Where the firing alerts stand."""
+        for alert, sides in self._placed.items():
+            if self._alerts[alert].status is AlertStatus.FIRING:
+                yield from ((alert, side) for side in sides)
+
+    def _body(self, ref: str) -> bytes | None:
+        return self._payloads.get(ref, (b"", None))[1]
+
+    def config(self) -> Config:
+        objects: dict[tuple[str, str], Standing] = {}
+        with self._changed:
+            for event in self._configured:
+                private = getattr(event.event, "private", None)
+                configuration.apply(objects, event.event, self._body(private.ref) if private else None)
             return Config.of(self._revision(), objects)
 
     def _revision(self) -> int:
-        return max((e.position for e in self.log if stream_kind(e.stream) == "config"), default=0)
+        return self._configured[-1].position if self._configured else 0
 
     def next_numbers(self, count: int) -> list[int]:
         return [next(self._numbers) for _ in range(count)]
@@ -146,13 +158,13 @@ class MemoryStore(MemoryInputs):
 
     def payload(self, ref: str) -> bytes | None:
         with self._changed:
-            return self._payloads.get(ref)
+            return self._body(ref)
 
     def latest_alert(self, incident: str) -> bytes | None:
         with self._changed:
             rows = [row for row in self._alerts.values() if row.incident == incident]
             latest = max(rows, key=lambda row: row.last_seen, default=None)
-            return self._payloads.get(latest.payload) if latest and latest.payload else None
+            return self._body(latest.payload) if latest and latest.payload else None
 
     # -- saving --------------------------------------------------------------------------------------------------
 
@@ -194,8 +206,14 @@ class MemoryStore(MemoryInputs):
             raise Conflict("an inbox row was folded elsewhere")
         if save.command and (save.command.api_key, save.command.key) in self._commands:
             raise Conflict("a command was answered under this key")
+        if any(alert not in seen for place, seen in book.sources_seen.items() for alert in self._sources(place, book)):
+            raise Conflict("something that inhibits has begun to fire")
         self._check_due(book)
         self._check_pages(save)
+
+    def _sources(self, place: Place, book: Book) -> Collection[str]:
+        """The sources at a place, but for those that the book has ended or moved."""
+        return self.sources([place]).get(place, {}).keys() - book.placed.keys()
 
     def _check_due(self, book: Book) -> None:
         wanted = {key: due.rev for key, due in book.due_put.items()}
@@ -236,21 +254,27 @@ class MemoryStore(MemoryInputs):
                 )
             )
             self._streams.setdefault(entry.stream, []).append(recorded)
+            if stream_kind(entry.stream) == "config":
+                self._configured.append(recorded)
         for move in save.tracking:
             self._tracking[move.cluster, move.topic, move.partition] = move.offset
         self._alerts |= book.changed_alerts
-        for ref, (_, body) in book.payloads.items():
-            self._payloads.setdefault(ref, body)
+        self._placed = {name: sides for name, sides in {**self._placed, **book.placed}.items() if sides}
+        for ref, salted in book.payloads.items():
+            self._payloads.setdefault(ref, salted)
         for key in book.due_dropped:
             self._due.pop(key, None)
         for key, due in book.due_put.items():
-            self._due[key] = _Due(replace(due, rev=due.rev + 1))
+            self._due[key] = HeldDue(replace(due, rev=due.rev + 1))
         for key, at in book.due_by.items():
             found = self._due.get(key)
             if found is None or found.due.at > at:
-                self._due[key] = _Due(Due(*key, at, found.due.rev + 1 if found else 1))
+                self._due[key] = HeldDue(Due(*key, at, found.due.rev + 1 if found else 1))
+        for key, at in book.due_woken.items():
+            found = self._due.get(key)
+            self._due[key] = HeldDue(Due(*key, min(at, found.due.at), found.due.rev + 1) if found else Due(*key, at, 1))
         for row in book.pages_put:
-            self._pages[row.id] = _Page(row)
+            self._pages[row.id] = HeldPage(row)
         for page in book.pages_cancelled:
             self._pages[page].status = "cancelled"
         for done in save.settlements:
@@ -271,75 +295,6 @@ class MemoryStore(MemoryInputs):
         with self._changed:
             yield
 
-    # -- claiming ------------------------------------------------------------------------------------------------
-
-    def release_held(self, partitions: Collection[str], now: datetime) -> int:
-        with self._changed:
-            released = [(row, row.due.held) for row in self._due.values() if row.due.held]
-            released = [(row, held) for row, held in released if held.partition in partitions]
-            for row, held in released:
-                row.due = replace(row.due, at=min(row.due.at, max(held.ready_at, now)), held=None)
-            return len(released)
-
-    def claim_due(self, now: datetime, lease: float, limit: int, kind: str) -> list[Due]:
-        with self._changed:
-            wall = self.wall()
-            ripe = [d for d in self._due.values() if d.due.kind == kind and d.due.at <= now and _free(d, wall)]
-            taken = sorted(ripe, key=lambda d: d.due.at)[:limit]
-            for held in taken:
-                held.lease_until = wall + timedelta(seconds=lease)
-            return [held.due for held in taken]
-
-    def claim_pages(self, now: datetime, lease: float, limit: int, per_minute: int) -> Taken:
-        with self._changed:
-            ripe, held = self._ripe(now, limit), 0
-            if any(self._room_from(page.target, now, per_minute) > now for page in ripe):
-                held = self._hold(now, per_minute)
-                ripe = self._ripe(now, limit)
-            first: dict[tuple[str, str], tuple[str, datetime] | None] = {}
-            for page in ripe:
-                first.setdefault(page.target, page.bundled)
-            for target in first:
-                self._begun.setdefault(target, []).append(now)
-            taken = [page for page in ripe if page.bundled == first[page.target]]
-            claim = f"claim-{next(self._claims)}"
-            for page in taken:
-                page.status, page.claim, page.attempt = "claimed", claim, page.attempt + 1
-                page.bundled = page.bundled or (claim, self._tick())
-                page.lease_until = self.wall() + timedelta(seconds=lease)
-            return Taken([_claimed(page) for page in taken], held)
-
-    def _ripe(self, now: datetime, limit: int) -> list[_Page]:
-        ripe = [page for page in self._pages.values() if page.status == "queued" and page.row.at <= now]
-        return sorted(ripe, key=lambda page: page.row.at)[:limit]
-
-    def _room_from(self, target: tuple[str, str], now: datetime, per_minute: int) -> datetime:
-        """When a person may get another message by a method."""
-        recent = sorted(at for at in self._begun.get(target, ()) if at > now - MESSAGES_WINDOW)
-        return recent[-per_minute] + MESSAGES_WINDOW if len(recent) >= per_minute else EARLIEST
-
-    def _hold(self, now: datetime, per_minute: int) -> int:
-        queued = [page for page in self._pages.values() if page.status == "queued"]
-        until = [(page, self._room_from(page.target, now, per_minute)) for page in queued]
-        held = [(page, at) for page, at in until if page.row.at < at]
-        for page, at in held:
-            page.row = replace(page.row, at=at)
-        return len(held)
-
-    def _tick(self) -> datetime:
-        """A time later than any it gave before: the wall may stand still in a test."""
-        self._last_tick = max(self.wall(), self._last_tick + timedelta(microseconds=1))
-        return self._last_tick
-
-    def expired_claims(self, limit: int) -> list[ClaimedPage]:
-        with self._changed:
-            wall = self.wall()
-            lost = [page for page in self._pages.values() if page.status == "claimed" and _free(page, wall)][:limit]
-            for page in lost:
-                page.claim = f"claim-{next(self._claims)}"
-                page.lease_until = wall + timedelta(seconds=60)
-            return [_claimed(page) for page in lost]
-
     def wait(self, seconds: float) -> bool:
         with self._changed:
             return self._changed.wait(seconds)
@@ -348,11 +303,5 @@ class MemoryStore(MemoryInputs):
         """Nothing to let go of."""
 
 
-def _free(held: "_Due | _Page", wall: datetime) -> bool:
-    return held.lease_until is None or held.lease_until < wall
-
-
-def _claimed(page: _Page) -> ClaimedPage:
-    if page.claim is None or page.bundled is None:
-        raise AssertionError("a page that nobody claimed")
-    return ClaimedPage(page.row, page.claim, *page.bundled, page.attempt, page.possible_repeat)
+def _age(row: AlertRow) -> tuple[datetime, str]:
+    return row.first_seen, row.id

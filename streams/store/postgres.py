@@ -27,6 +27,7 @@ from domain.severity import Severity
 from schemas.events import decided_at, decode, decode_state
 from streams.store import configuration, writing
 from streams.store.base import (
+    FiringAlert,
     Identity,
     RawEvent,
     Recorded,
@@ -34,8 +35,10 @@ from streams.store.base import (
 )
 from streams.store.claims import Claims
 from streams.store.connected import answers
+from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
+from streams.store.pings import Pings
 from streams.store.recorder import Extra, nothing
 from streams.store.statements import Statements
 
@@ -52,7 +55,7 @@ class _TakenBack(Exception):
     """Ends the transaction of a rehearsal."""
 
 
-class PostgresStore(Inputs, Claims):
+class PostgresStore(Inputs, Claims, Inhibiting, Pings):
     """See `streams.store.base.Store`.
 
     Parameters:
@@ -163,6 +166,23 @@ class PostgresStore(Inputs, Claims):
     def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
         rows = self._rows("select * from alert_state where id = any(%b::uuid[])", (list(ids),))
         return {str(row["id"]): _alert_row(row) for row in rows}
+
+    def firing(self, after: AlertRow | None, limit: int) -> list[FiringAlert]:
+        rows = self._rows(
+            "select s.*, p.salt, p.body from alert_state s left join payloads p on p.ref = s.payload"
+            " where status = 'firing' and (%(at)s::timestamptz is null or (first_seen, id) < (%(at)s, %(id)s::uuid))"
+            " order by first_seen desc, id desc limit %(limit)s",
+            {"at": after and after.first_seen, "id": after and after.id, "limit": limit},
+        )
+        return [_firing(row) for row in rows]
+
+    def firing_among(self, ids: Collection[str]) -> list[FiringAlert]:
+        rows = self._rows(
+            "select s.*, p.salt, p.body from alert_state s left join payloads p on p.ref = s.payload"
+            " where status = 'firing' and id = any(%b::uuid[]) order by id",
+            (list(ids),),
+        )
+        return [_firing(row) for row in rows]
 
     def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
         rows = self._rows(
@@ -299,5 +319,11 @@ def _raw(row: DictRow) -> RawEvent:
 
 
 def _alert_row(row: DictRow) -> AlertRow:
-    named = {**row, "id": str(row["id"]), "status": AlertStatus(row["status"]), "severity": Severity(row["severity"])}
-    return AlertRow(**named)
+    flips = tuple(map(datetime.fromisoformat, row["flips"].split()))
+    named = {"id": str(row["id"]), "status": AlertStatus(row["status"]), "severity": Severity(row["severity"])}
+    return AlertRow(**{**row, **named, "flips": flips})
+
+
+def _firing(row: DictRow) -> FiringAlert:
+    salt, body = row.pop("salt"), row.pop("body")
+    return FiringAlert(_alert_row(row), salt and bytes(salt), body and bytes(body))

@@ -8,6 +8,7 @@ from domain.book import Book, Entry, Loaded
 from domain.ids import stream_kind
 from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
+from streams.store.inhibiting import write_places
 from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
@@ -47,6 +48,7 @@ def write_rows(sends: Statements, save: Save) -> None:
     _check_revision(sends, book)
     _write_payloads(sends, book)
     _write_alerts(sends, book)
+    write_places(sends, book)
     _write_due(sends, book)
     _ensure_due(sends, book)
     _write_pages(sends, book)
@@ -110,11 +112,11 @@ def _write_payloads(sends: Statements, book: Book) -> None:
 
 ALERT_COLUMNS = (
     "id", "integration", "fingerprint", "status", "severity", "rev", "source_time", "received_at", "receipt",
-    "first_seen", "last_seen", "count", "group", "episode", "incident", "payload",
+    "first_seen", "last_seen", "count", "group", "episode", "incident", "payload", "suppressed", "flips",
 )  # fmt: skip
 ALERT_TYPES = (
     "uuid", "text", "text", "text", "text", "bigint", "timestamptz", "timestamptz", "text",
-    "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text",
+    "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text", "text", "text",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)
 _ARRAYS = ", ".join(f"%b::{kind}[]" for kind in ALERT_TYPES)
@@ -140,7 +142,9 @@ def _write_alerts(sends: Statements, book: Book) -> None:
 
 def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
     rows = [book.changed_alerts[alert] for alert in alerts]
-    return tuple([getattr(row, name) for row in rows] for name in ALERT_COLUMNS)
+    columns = {name: [getattr(row, name) for row in rows] for name in ALERT_COLUMNS}
+    columns["flips"] = [" ".join(at.isoformat() for at in row.flips) for row in rows]
+    return tuple(columns.values())
 
 
 def _write_due(sends: Statements, book: Book) -> None:
@@ -198,14 +202,20 @@ def _drop_due(sends: Statements, book: Book) -> None:
 
 
 def _ensure_due(sends: Statements, book: Book) -> None:
-    if book.due_by:
-        kinds, keys = zip(*sorted(book.due_by), strict=True)
-        sends.execute(
-            "insert into due (kind, key, at, rev) select *, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[])"
-            " on conflict (kind, key) do update set at = excluded.at, rev = due.rev + 1, lease_until = null"
-            " where due.at > excluded.at",
-            (list(kinds), list(keys), [at for _, at in sorted(book.due_by.items())]),
-        )
+    """Deadlines that are wanted at some time at the latest, and those that have to be met once more in any case."""
+    again = {
+        "at = excluded.at, rev = due.rev + 1, lease_until = null where due.at > excluded.at": book.due_by,
+        "at = least(due.at, excluded.at), rev = due.rev + 1, lease_until = null": book.due_woken,
+    }
+    for change, wanted in again.items():
+        if wanted:
+            kinds, keys = zip(*sorted(wanted), strict=True)
+            sends.execute(
+                "insert into due (kind, key, at, rev) select *, 1"
+                " from unnest(%b::text[], %b::text[], %b::timestamptz[])"
+                f" on conflict (kind, key) do update set {change}",
+                (list(kinds), list(keys), [at for _, at in sorted(wanted.items())]),
+            )
 
 
 def _write_pages(sends: Statements, book: Book) -> None:
@@ -228,13 +238,18 @@ def _write_pages(sends: Statements, book: Book) -> None:
 
 
 def _settle(sends: Statements, save: Save) -> None:
-    for done in sorted(save.settlements, key=lambda settlement: settlement.page):
-        sends.execute(
-            "update pages set status = %s, at = coalesce(%s, at), possible_repeat = possible_repeat or %s,"
-            " claim = null, lease_until = null where id = %s and claim = %s and status = 'claimed'",
-            (done.status, done.at, done.possible_repeat, done.page, done.claim),
-        )
-        sends.expect(1, f"{done.page} was taken over")
+    if not save.settlements:
+        return
+    done = sorted(save.settlements, key=lambda settlement: settlement.page)
+    sends.execute(
+        "update pages p set status = r.status, at = coalesce(r.at, p.at), claim = null, lease_until = null,"
+        " possible_repeat = p.possible_repeat or r.possible_repeat"
+        " from unnest(%b::text[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bool[])"
+        " as r(id, claim, status, at, possible_repeat)"
+        " where p.id = r.id and p.claim = r.claim and p.status = 'claimed'",
+        tuple([getattr(one, name) for one in done] for name in ("page", "claim", "status", "at", "possible_repeat")),
+    )
+    sends.expect(len(done), "a page was taken over")
 
 
 def _write_inputs(sends: Statements, save: Save) -> None:

@@ -27,6 +27,7 @@ class Mix:
             over `groups` groups.
         distinct: so many alerts are reported again and again; 0 makes each another one.
         pages: whether an incident's first page leaves at once, or waits for a day.
+        services: over how many services the groups are spread.
     """
 
     load: int
@@ -36,6 +37,7 @@ class Mix:
     groups: int = 100
     distinct: int = 0
     pages: bool = False
+    services: int = SERVICES
 
     def opens(self, number: int) -> bool:
         """Whether this alert is alone in a group. They are spread evenly."""
@@ -88,7 +90,7 @@ class Webhooks:
         load, group = self._mix.load, self._mix.group(number)
         return {
             "group": f"Load{load:05}Group{group:08}",
-            "service": f"svc-{group % SERVICES:02}",
+            "service": f"svc-{group % self._mix.services:02}",
             "instance": f"instance-{number:010}",
             "fingerprint": fingerprint(load, number),
         }

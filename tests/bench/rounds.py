@@ -47,7 +47,8 @@ class Rounds:
             return (first,)
         with self._going_on("filling the store"):
             fill(self.site, self.open)
-        again = self._round(AGAIN, sorted(self.wanted, key=lambda measure: measure.name != READS))
+        wanted = [measure for measure in self.wanted if measure.again]
+        again = self._round(AGAIN, sorted(wanted, key=lambda measure: measure.name != READS))
         before = [figure for result in first.results for figure in result.figures]
         results = tuple(replace(result, figures=sloped(result.figures, before)) for result in again.results)
         return first, replace(again, results=results)

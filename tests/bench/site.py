@@ -77,6 +77,9 @@ class Site:
         folder: where everything of it is.
         seconds: how long a load lasts.
         full: whether there is time for large things.
+        prefix: what its topics begin with.
+        company: the configuration, with the webhook token in it.
+        settings: what differs from the defaults.
         limits: what was measured with nothing of Tocsin in the way, by name.
         began, began_at: when the run began.
     """
@@ -86,6 +89,9 @@ class Site:
     progress: Progress
     seconds: float
     full: bool = False
+    prefix: str = "bench-"
+    company: Callable[[str], str] = config
+    settings: Mapping[str, str] = field(default_factory=lambda: {"PAGES_PER_MINUTE": "100000"})
     limits: dict[str, Figure] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -97,18 +103,18 @@ class Site:
     def installation(self) -> Installation:
         """Started and configured the first time that it is asked for."""
         if self._installation is None:
-            apart = {"ALERTS_PARTITIONS": "24", "PAGES_PER_MINUTE": "100000"}
+            given = {"ALERTS_PARTITIONS": "24", **self.settings}
             with self.progress.step("Starting Tocsin"):
                 folder = self.folder / "tocsin"
                 folder.mkdir()
-                self._installation = Installation(self.services, self.services.dsn, "bench-", folder, **apart)
+                self._installation = Installation(self.services, self.services.dsn, self.prefix, folder, **given)
                 self._configure(self._installation)
         return self._installation
 
     def _configure(self, installation: Installation) -> None:
         running = installation.running
         with Client(Access(running.gateway_url, running.api_keys.admin)) as client:
-            client.apply({"bench.yaml": config(running.webhook_tokens.alertmanager)}, dry_run=False)
+            client.apply({"bench.yaml": self.company(running.webhook_tokens.alertmanager)}, dry_run=False)
         time.sleep(2.0)  # until every role has it
 
     def __enter__(self) -> "Site":

@@ -8,6 +8,7 @@ import pytest
 from domain import pages
 from domain.book import PendingPage
 from streams.store.base import Conflict, Save, Settlement, Store, Taken
+from streams.store.pace import Pace
 from streams.store.postgres import PostgresStore
 from tests.contract.storing import AT, CAUSE, ESCALATION, INCIDENT, OTHER, PAGE, book, claim, page, queue_page
 
@@ -126,9 +127,44 @@ def test_pagers_that_claim_at_once_keep_one_limit(request: pytest.FixtureRequest
     if isinstance(store, PostgresStore):
         pagers = [PostgresStore(request.getfixturevalue("store_dsn"), pool_size=1) for _ in pagers]
     with ThreadPoolExecutor(len(pagers)) as threads:
-        taken = list(threads.map(lambda pager: [pager.claim_pages(AT, 60, 1, 4) for _ in range(8)], pagers))
+        taken = list(threads.map(lambda pager: [pager.claim_pages(AT, 60, 1, 4, 1) for _ in range(8)], pagers))
     assert sum(len(one.pages) for rounds in taken for one in rounds) == 4
     assert store.claim_pages(AT + 59 * SECOND, 60, 100, 4).pages == []
     assert len(store.claim_pages(AT + 60 * SECOND, 60, 100, 4).pages) == 36
     for pager in pagers:
         pager.close()
+
+
+def test_a_message_takes_all_that_its_person_is_to_be_told_and_the_limit_counts_messages(store: Store) -> None:
+    adas = {queue_page(store, AT - SECOND, number=number) for number in range(1, 31)}
+    graces = {queue_page(store, AT, "grace", number) for number in range(1, 4)}
+    assert names(store.claim_pages(AT, 60, 1, 20)) == adas
+    assert names(store.claim_pages(AT, 60, 1, 20)) == graces
+
+
+def test_a_message_speaks_of_so_many_pages_at_most_the_oldest_first(store: Store) -> None:
+    pages = [queue_page(store, AT - number * SECOND, number=number) for number in range(1, 6)]
+    assert names(store.claim_pages(AT, 60, 10, 20, 3)) == set(pages[2:])
+    assert names(store.claim_pages(AT, 60, 10, 20, 3)) == set(pages[:2])
+
+
+def test_many_messages_within_a_minute_keep_a_distance(store: Store) -> None:
+    pace = Pace(20)
+    assert (pace.at_once, round(pace.distance.total_seconds(), 2)) == (10, 5.45)
+
+    def go_on(number: int, now: datetime) -> Taken:
+        queue_page(store, now, number=number)
+        return store.claim_pages(now, 60, 10, 20)
+
+    for number in range(10):
+        assert len(go_on(number, AT).pages) == 1
+    assert go_on(10, AT + SECOND) == go_on(11, AT + 2 * SECOND) == Taken([], 1)
+    late = AT + pace.distance
+    assert store.claim_pages(late - timedelta(milliseconds=1), 60, 10, 20) == Taken([], 0)
+    assert names(store.claim_pages(late, 60, 10, 20)) == {page(10), page(11)}
+    begun = 11
+    for second in range(6, 60):
+        begun += len(go_on(second + 100, AT + second * SECOND).pages) > 0
+    assert begun == 20
+    assert go_on(200, AT + 60 * SECOND) == Taken([], 1)
+    assert names(store.claim_pages(AT + 65 * SECOND, 60, 10, 20)) == {page(200)}

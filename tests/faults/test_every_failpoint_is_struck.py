@@ -12,7 +12,7 @@ from tests.faults.table import REACHED
 
 ELSEWHERE: dict[str, str] = {
     f"{name}:{when}": "tests/contract/test_store_pings.py"
-    for name in ("ping", "expect_ping", "forget_pings")
+    for name in ("ping", "expect_ping", "forget_pings", "end_ping", "folded_until")
     for when in ("before", "after")
 }
 """Failpoint -> the test that strikes it, because no story can."""

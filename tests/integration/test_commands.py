@@ -54,7 +54,7 @@ def test_a_comment_is_kept_beside_the_events(world: GatewayWorld) -> None:
     assert b"switch" not in b"".join(event.state for event in world.store.raw_tail(0, 1000))
     [event] = world.store.tail(world.store.head() - 1, 1)
     assert isinstance(event.event, incidents.Commented)
-    assert world.store._payloads[event.event.text.ref] == text.encode()  # type: ignore[attr-defined]
+    assert world.store.payload(event.event.text.ref) == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_a_person_calls_it_is_in_no_event(world: GatewayWorld) -> None:
     [event] = [e for e in world.store.tail(0, 1000) if isinstance(e.event, incidents.Opened)]
     assert isinstance(event.event, incidents.Opened) and event.event.words
     assert event.event.words.ref == f"{event.stream}/1"
-    assert world.store._payloads[event.event.words.ref] == b"The example shop is slow"  # type: ignore[attr-defined]
+    assert world.store.payload(event.event.words.ref) == b"The example shop is slow"
     assert event.event.title == "Reported for team platform"
 
 

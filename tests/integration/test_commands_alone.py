@@ -49,7 +49,7 @@ def test_people_act_while_kafka_is_down(world: GatewayWorld) -> None:
         assert world.tell(name, verb, **more).json()["status"] == status
     created = create(world, title="Kafka is down").json()["name"]
     world.settle()
-    world.expect_page("ada", name, created)
+    world.expect_page("ada", created, name)  # the worse one first
     world.close()
 
 

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from gateway.examples import SILENCE
 from schemas.problems import MEDIA_TYPE
 from tests.fuzzing import BODY_LIMIT, NEVER_BY_INPUT, OPERATIONS, Target, documented, examples, target, token_of
 from tests.gateway_world import KEYS, TOKENS
@@ -128,6 +129,10 @@ def lands(asking: Asking, turn: int = 0) -> None:
     if "integration" in path:
         path["integration"] = ("generic", "checks")[turn % 2]
         asking.headers["Authorization"] = f"Bearer {TOKENS[path['integration']]}"
+    if "heartbeat" in path:
+        path["heartbeat"] = "backup"
+    if "silence_id" in path:
+        path["silence_id"] = target.ask("POST", "/api/v2/silences", json=SILENCE).json()["silenceID"]
     if "kind" in path:
         path["kind"] = kinds[turn % len(kinds)] if (kinds := _kinds(asking.label)) else "services"
     if "name" in path:
@@ -149,8 +154,9 @@ def _object(kind: str) -> Any:
 
 def unknown(asking: Asking, _: int) -> None:
     """Something that is not there."""
-    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing", "kind": "nothing"}
-    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing"}
+    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing", "silence_id": str(uuid4())}
+    if asking.label == "POST /api/v2/silences":
+        asking.raw(json.dumps({**SILENCE, "id": str(uuid4())}).encode())
     if "name" not in asking.path or asking.case.method == "PUT":
         nowhere["kind"] = "nothing"
     asking.path.update({name: nowhere[name] for name in asking.path.keys() & nowhere.keys()})
@@ -211,6 +217,8 @@ def wrong(asking: Asking, _: int) -> None:
         asking.path["receipt"] = "r" * 101
     elif "if-match" in known:
         asking.headers["If-Match"] = "four"
+    elif "filter" in known:
+        asking.case.query["filter"] = "no matcher"
     elif asking.case.method == "GET":
         asking.case.query["min_position" if "min_position" in known else "limit"] = -1
     else:

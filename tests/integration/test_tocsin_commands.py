@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from compose import client, configuring, direct, people
+from compose import acting, client, configuring, direct, people
 from compose.cli import main
 from compose.client import Access, Client
 from domain import incidents
 from schemas.config_files import parse_config
 from streams.configuring import objects_of
-from tests.asking import opened
+from tests.asking import opened, state
 from tests.gateway_world import KEYS, GatewayWorld
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -70,6 +70,38 @@ def test_every_verb(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
     said(tocsin("reopen", name), f"{name} is triggered.")
     said(tocsin("create", "The shop is slow", "--service", "payments", "--severity", "high"), "INC-2 is triggered.")
     assert {event.decision.cause.origin for event in world.store.tail(0, 1000)[-2:]} == {"cli"}
+
+
+def test_all_of_a_service_are_acknowledged_at_once(
+    world: GatewayWorld, tocsin: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "MOST_AT_ONCE", 2)
+
+    def meanwhile(request: httpx.Request) -> httpx.Response:
+        """INC-5 ends while the others are acknowledged."""
+        if request.url.path.endswith("/INC-5/ack"):
+            world.tell("INC-5", "resolve")
+        return handled(world, request)
+
+    for number in range(5):
+        tocsin("create", f"Till {number} is stuck", "--service", "payments")
+    tocsin("create", "Search is empty", "--service", "catalogue")
+    tocsin("resolve", "INC-2")
+    tocsin("ack", "INC-3")
+    passed = tocsin("ack", "--service", "payments", answer=meanwhile)
+    assert passed.stdout == "2 incidents of payments acknowledged.\n"
+    assert passed.stderr.startswith("INC-5 is resolved")
+    said(tocsin("ack", "--service", "payments"), "0 incidents of payments acknowledged.")
+    assert [state(world, f"INC-{number}").status.value for number in (1, 4, 6)] == [
+        "acknowledged",
+        "acknowledged",
+        "triggered",
+    ]
+
+
+def test_an_acknowledgement_is_of_incidents_or_of_a_service(tocsin: Callable[..., Result]) -> None:
+    for arguments in ((), ("INC-1", "--service", "payments")):
+        assert "Name incidents, or a --service." in tocsin("ack", *arguments).stderr
 
 
 def test_a_refusal_is_a_sentence(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from domain import escalations, groups, incidents, pages
 from domain.decision import Refused
 from domain.events import EVENT_TYPES, Event
-from domain.ids import stream_kind
+from domain.ids import escalation_stream, stream_kind
 from schemas.received import AlertReceived, received
 from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
@@ -27,7 +27,7 @@ from streams.channels.base import Outcome, Rejected, Retry, Uncertain
 from streams.fold import Arrival
 from streams.store.base import Conflict, Recorded, Save, TrackingMove
 from streams.store.memory import MemoryStore
-from tests.memory_world import MemoryWorld
+from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG, alert, webhook
 
 ALERTS = [
@@ -97,6 +97,22 @@ class Sleep:
     seconds: int
 
 
+@dataclass(frozen=True)
+class Hush:
+    """Somebody silences an alert for some minutes, from a while after now on."""
+
+    alert: int
+    minutes: int
+    after: int
+
+
+@dataclass(frozen=True)
+class EndHush:
+    """Somebody ends the n-th silence."""
+
+    silence: int
+
+
 @dataclass
 class MeddledStore(MemoryStore):
     """A store in which something happens just before a save."""
@@ -129,8 +145,10 @@ steps = st.one_of(
     st.builds(Break, outcomes),
     st.builds(Die),
     st.builds(Sleep, st.sampled_from([100, 2000, 3000])),
+    st.builds(Hush, st.integers(0, len(ALERTS) - 1), st.sampled_from([1, 5, 30]), st.sampled_from([0, 0, 2])),
+    st.builds(EndHush, st.integers(1, 3)),
 )
-Step = Say | SayAgain | Do | Wait | Meddle | Break | Die | Sleep
+Step = Say | SayAgain | Do | Wait | Meddle | Break | Die | Sleep | Hush | EndHush
 numbers = st.integers(0, len(ALERTS) - 1)
 phrases = st.one_of(
     steps.map(lambda step: [step]),
@@ -140,12 +158,24 @@ phrases = st.one_of(
     st.builds(lambda verb: [Say(0, True), Meddle(verb, 1), Say(1, True)], verbs | st.just("page")),
     st.just([Do("ack", 1), Do("unack", 1)]),
     st.just([Do("resolve", 1), Do("reopen", 1)]),
+    numbers.map(lambda alert: [Hush(alert, 30, 0), Say(alert, True), EndHush(1)]),
+    st.just([Say(0, True), Say(1, True), Hush(0, 5, 0), Wait(301)]),
 )
 """Steps, and the turns that lead somewhere more often than chance would."""
 stories = st.lists(phrases, min_size=6, max_size=20).map(lambda parts: [step for part in parts for step in part])
 histories = st.builds(lambda alert, rest: [Say(alert, True), *rest], numbers, stories)
 EXPIRES_AFTER = timedelta(minutes=45)
-FORGETFUL = CONFIG.replace("expires_after: 8h", "expires_after: 45m")
+RULES = """
+inhibition_rules:
+  worse: {source_matchers: ['severity="critical"'], target_matchers: ['severity=~"warning|info"'], equal: [service]}
+"""
+SAYING = """
+    - {matchers: ['alertname="Net"'], flap_threshold: 3, flap_window: 1h, flap_quiet: 10m, reopen_within: 5m}
+    - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
+"""
+FORGETFUL = (
+    CONFIG.replace("expires_after: 8h", "expires_after: 45m").replace("  routes:\n", "  routes:" + SAYING) + RULES
+)
 SEEN: Counter[str] = Counter()
 """What the histories of this run have reached."""
 
@@ -197,6 +227,11 @@ def live(world: MemoryWorld, history: Sequence[Step]) -> None:
                 world.channel.script(outcome)
             case Sleep(seconds):
                 world.jump(seconds=seconds)
+            case Hush(number_, minutes, after):
+                name, labels = ALERTS[number_]
+                world.silence(minutes, after, alertname=name, **labels)
+            case EndHush(silence) if f"silence-{silence}" in store.config().silences:
+                world.end_silence(f"silence-{silence}")
             case Die():
                 world.pager.step()
                 world.pager.claim(100)
@@ -204,6 +239,7 @@ def live(world: MemoryWorld, history: Sequence[Step]) -> None:
                 continue
         world.settle()
         check(world.store.tail(0, 1_000_000))
+    what_is_spoken_of_is_announced_and_nothing_else(world)
     SEEN.update(event.type for event in store.log)
     SEEN["conflict"] += store.conflicts
     SEEN["second loop"] += sum(getattr(event.event, "loop", 1) > 1 for event in store.log)
@@ -218,6 +254,7 @@ def check(log: Sequence[Recorded]) -> None:
     every_step_was_decided_once(of["escalation"])
     nobody_is_queued_after_an_escalation_stopped(of["escalation"], of["page"])
     no_alert_expired_that_was_heard_of(of["group"])
+    nothing_is_suppressed_twice_or_released_before(of["group"])
     streams_never_run_backwards(log)
 
 
@@ -256,6 +293,56 @@ def no_alert_expired_that_was_heard_of(log: list[Recorded]) -> None:
     for event in log:
         if isinstance(event.event, groups.AlertExpired):
             assert event.event.heard_until - event.event.last_seen >= EXPIRES_AFTER
+
+
+def nothing_is_suppressed_twice_or_released_before(log: list[Recorded]) -> None:
+    why: dict[str, str] = {}
+    for event in log:
+        match event.event:
+            case groups.AlertSuppressed(alert=alert, reason=reason, rule=rule, until=until, by=by):
+                said = f"{reason}/{rule}/{until}/{by}"
+                assert why.get(alert) != said, "the same was said twice"
+                why[alert] = said
+            case groups.AlertReleased(alert=alert):
+                assert why.pop(alert)
+            case groups.AlertResolved(alert=alert) | groups.AlertExpired(alert=alert):
+                why.pop(alert, None)
+            case _:
+                pass
+
+
+def what_is_spoken_of_is_announced_and_nothing_else(world: MemoryWorld) -> None:
+    """Once all is settled: rows and groups agree, and an incident that nobody has is not kept quiet while one of its
+    alerts is spoken of. One of which nothing is to be said escalates only if somebody asked for that by hand.
+    """
+    store = world.store
+    log = store.tail(0, 1_000_000)
+    for stream in {event.stream for event in log if stream_kind(event.stream) == "group"}:
+        group = store.load([stream])[stream].state
+        assert isinstance(group, groups.Group)
+        for name in group.firing:
+            row = store.alerts([name])[name]
+            assert (row.status, row.episode, row.group) == ("firing", group.firing[name], stream)
+            assert row.suppressed == (str(group.suppressed[name]) if name in group.suppressed else None)
+        if group.is_open and group.incident:
+            announced(world, group, log)
+
+
+def announced(world: MemoryWorld, group: groups.Group, log: Sequence[Recorded]) -> None:
+    incident = world.store.load([group.incident or ""])[group.incident or ""].state
+    assert isinstance(incident, incidents.Incident)
+    if incident.status != "triggered":
+        return
+    name = escalation_stream(ORG, group.incident or "", incident.runs)
+    escalation = world.store.load([name])[name].state
+    assert isinstance(escalation, escalations.Escalation)
+    by_hand = any(
+        isinstance(e.event, incidents.Unacknowledged | incidents.Reopened) for e in log if e.stream == group.incident
+    )
+    if group.loud_in(group.episode):
+        assert escalation.stopped is None
+    elif not by_hand:
+        assert escalation.stopped == "suppressed"
 
 
 def streams_never_run_backwards(log: Sequence[Recorded]) -> None:

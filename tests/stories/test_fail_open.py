@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from domain import folding, routing
-from domain.alerts import Alert
 from domain.config import Config
 from schemas.received import received
 from schemas.sources import SOURCES
@@ -23,8 +22,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWorld]:
     """A world with a bug: alerts named Poison cannot be routed."""
     route_of = folding.route_of
 
-    def broken(config: Config, said: Alert) -> routing.Routing:
-        if said.labels["alertname"] == "Poison":
+    def broken(config: Config, said: folding.Report) -> routing.Routing:
+        if said.alert.labels["alertname"] == "Poison":
             raise ValueError("a bug")
         return route_of(config, said)
 

@@ -14,7 +14,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("domain", "schemas", "streams", "compose", "projections", "gateway", "tests")
-STORIES = ("tests/stories/test_first_thread.py", "tests/stories/test_pager.py", "tests/stories/test_any_history.py")
+STORIES = (
+    "tests/stories/test_first_thread.py",
+    "tests/stories/test_pager.py",
+    "tests/stories/test_any_history.py",
+    "tests/stories/test_inhibition.py",
+    "tests/stories/test_routes_say.py",
+)
 
 MUTANTS = {
     "a late report counts as the latest": (
@@ -24,8 +30,8 @@ MUTANTS = {
     ),
     "an incident ends with its first alert": (
         "domain/stepping.py",
-        "    if book.read(group, groups.Group).firing_in(episode):",
-        "    if book.read(group, groups.Group).firing_in(episode) > 1:",
+        "    if not alerts.firing_in(episode):",
+        "    if True:",
     ),
     "a repeat reopens what a person resolved": (
         "domain/folding.py",
@@ -33,14 +39,14 @@ MUTANTS = {
         "    if row and row.status is AlertStatus.FIRING and not fires:",
     ),
     "a new alert joins a resolved incident": (
-        "domain/folding.py",
+        "domain/episodes.py",
         "group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open",
         "group.is_open and group.incident",
     ),
     "group_wait is forgotten": (
         "domain/folding.py",
-        "timedelta(seconds=routed.group_wait)",
-        "timedelta(seconds=0)",
+        "ready_at = now + timedelta(seconds=routed.group_wait)",
+        "ready_at = now",
     ),
     "an acknowledgement leaves queued pages": (
         "domain/stepping.py",
@@ -76,6 +82,36 @@ MUTANTS = {
         "domain/expiry.py",
         "    return row.last_seen + timedelta",
         "    return row.first_seen + timedelta",
+    ),
+    "a silenced alert opens an incident": (
+        "domain/folding.py",
+        "place_in(book, stream, why is None,",
+        "place_in(book, stream, True,",
+    ),
+    "a silence that begins stops nobody": (
+        "domain/stepping.py",
+        '        stop(book, incident, "suppressed")',
+        "        pass",
+    ),
+    "what was suppressed is never announced": (
+        "domain/stepping.py",
+        "        _announce_again(book, incident, now)",
+        "        pass",
+    ),
+    "a source that has ended still inhibits": (
+        "domain/book.py",
+        "                self.wake(INHIBIT,",
+        "                False and self.wake(INHIBIT,",
+    ),
+    "an alert inhibits itself": (
+        "domain/inhibition.py",
+        "if name != alert and not (of.is_target and side.is_source)]",
+        "]",
+    ),
+    "an alert flaps without a notice": (
+        "domain/suppression.py",
+        "    if not _is_flapping(routed, flips[:-2]) or not",
+        "    if not",
     ),
     "the decision's time runs backwards": (
         "domain/book.py",

@@ -14,6 +14,7 @@ from domain.config import (
     ConfigObject,
     ContactMethod,
     Integration,
+    Link,
     Member,
     Policy,
     RouteTree,
@@ -23,7 +24,11 @@ from domain.config import (
     Team,
     User,
 )
-from domain.routing import Matcher, MatchOperator, Route
+from domain.inhibition import InhibitionRule
+from domain.intervals import Interval, Range, Span, TimeRange
+from domain.matching import Matcher, MatchOperator
+from domain.routing import Route
+from domain.severity import Severity
 from schemas.config_files import dump_config, parse_config
 from schemas.config_models import config_schema
 
@@ -38,6 +43,19 @@ names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,5}", fullmatch=True) | st.sampled_
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 titles = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 labels = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
+group_labels = labels | st.sampled_from(["@severity", "@team", "service.name", "größe"])
+addresses = st.sampled_from(["https://runbooks.example.test/db#full", "https://x.test", "https://x.test?a=b&c"])
+spans = st.lists(
+    st.builds(
+        Span,
+        st.sampled_from([(), (TimeRange(0, 360), TimeRange(1320, 1440))]),
+        st.sampled_from([(), (Range(1, 5),)]),
+        st.sampled_from([(), (Range(-3, -1), Range(1, 1))]),
+        location=st.sampled_from([None, "Europe/Berlin"]),
+    ),
+    min_size=1,
+    max_size=2,
+).map(tuple)
 delays = st.integers(1000, 10**9).map(lambda milliseconds: milliseconds / 1000)
 waits = st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000)
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -45,6 +63,23 @@ patterns = st.sampled_from(["a|b", "5..", "\\d+", 'x"y', "", "(?i:x)", "a\nb"])
 matchers = st.builds(
     Matcher, labels, st.sampled_from([MatchOperator.EQUAL, MatchOperator.NOT_EQUAL]), words
 ) | st.builds(Matcher, labels, st.sampled_from([MatchOperator.MATCHES, MatchOperator.NOT_MATCHES]), patterns)
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {
+        "group_interval": 300.0,
+        "repeat_interval": 14400.0,
+        "severity": Severity.HIGH,
+        "ack": "refused",
+        "runbook": "https://runbooks.example.test/db#full",
+        "suppress_for": 60.5,
+        "reopen_within": 600.0,
+        "flap_threshold": 5,
+        "flap_window": 900.0,
+        "flap_quiet": 1800.0,
+    },
+    {"suppress_for": 0.0, "reopen_within": 0.0, "flap_threshold": 0, "ack": "allowed", "flap_quiet": 1.001},
+]
 
 
 @st.composite
@@ -64,16 +99,23 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
     target = st.builds(Target, user=user) | st.builds(Target, team=team, role=names)
     maybe_service = st.none() | st.sampled_from(services) if services else st.none()
 
+    intervals = some()
+    maybe_intervals = st.lists(st.sampled_from(intervals), max_size=2).map(tuple) if intervals else st.just(())
+
     def node(below: st.SearchStrategy[Route]) -> st.SearchStrategy[Route]:
         return st.builds(
-            Route,
+            lambda options, **said: Route(**said, **options),
+            st.sampled_from(OPTIONS),
             matchers=st.lists(matchers, max_size=2).map(tuple),
             service=maybe_service,
             team=st.none() | team,
             policy=st.none() | policy,
-            group_by=st.none() | st.lists(labels, max_size=2).map(tuple),
+            group_by=st.none() | st.just(("...",)) | st.lists(group_labels, max_size=2, unique=True).map(tuple),
             group_wait=st.none() | waits,
             routes=st.lists(below, max_size=2).map(tuple),
+            continues=st.booleans(),
+            mute_time_intervals=maybe_intervals,
+            active_time_intervals=maybe_intervals,
         )
 
     children = draw(st.lists(node(node(st.builds(Route))), max_size=2))
@@ -83,13 +125,30 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
         ),
         *(User(name, draw(titles), listed(contact, most=1)) for name in users),
         *(Team(name, listed(st.builds(Member, user, names))) for name in teams),
-        *(Service(name, draw(team), draw(policy)) for name in services),
+        *(
+            Service(
+                name,
+                draw(team),
+                draw(policy),
+                environment=draw(st.none() | names),
+                tier=draw(st.none() | st.integers(1, 9)),
+                dependencies=tuple(draw(st.lists(st.sampled_from(services), max_size=2))),
+                links=tuple(Link(*link) for link in draw(st.dictionaries(names, addresses, max_size=2)).items()),
+            )
+            for name in services
+        ),
         *(
             Policy(
                 name, tuple(Step(listed(target, least=1), draw(delays)) for _ in range(2)), draw(st.integers(1, 100))
             )
             for name in policies
         ),
+    ]
+    made += [Interval(name, draw(spans)) for name in intervals]
+    sides = st.lists(matchers, min_size=1, max_size=2).map(tuple)
+    made += [
+        InhibitionRule(name, draw(sides), draw(sides), tuple(draw(st.lists(group_labels, max_size=2, unique=True))))
+        for name in some()
     ]
     tokens = draw(st.lists(hashes, min_size=4, max_size=4, unique=True))
     made += [Integration(name, "alertmanager", (tokens[n],), draw(st.integers(1, 24))) for n, name in enumerate(some())]

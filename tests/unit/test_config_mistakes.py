@@ -7,7 +7,13 @@ from tests.unit.test_config_files import GOOD, HASH, errors
 AFTER = "escalation_policies.calm.steps[0].escalate_after"
 TARGET = "escalation_policies.calm.steps[0].targets[0]"
 LOOPS = "escalation_policies.calm.loops"
-MATCHER = "route.routes[0].matchers[0]"
+ROUTE = "route.routes[0]."
+MATCHER = ROUTE + "matchers[0]"
+PAYMENTS = "services.payments."
+SERVICE = GOOD.replace("{", "{{").replace("}", "}}").replace("policy: calm}}", "policy: calm, {}}}")
+SPAN = "time_intervals.n[0]."
+NIGHTS = GOOD.replace("route:", "time_intervals: {nights: [{years: ['2026']}]}\nroute:")
+RULE = "inhibition_rules: {{r: {{source_matchers: {}, target_matchers: {}, equal: {}}}}}"
 
 # (text, line, column, path, problem, remedy); the text follows `version: 1` in line 1 unless it has its own
 MISTAKES: list[tuple[str, int, int, str, str, str]] = [
@@ -84,6 +90,13 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (f"api_keys: {{k: {{role: viewer, hash: '{HASH}', user: ada}}}}", 2, 117, "api_keys.k.user", "no user", "Define"),
     (GOOD + "  service: paymnts\n", 13, 12, "route.service", "There is no service `paymnts`", "`payments`?"),
     (GOOD + "  routes: [{team: platfrom}]\n", 13, 19, "route.routes[0].team", "no team `platfrom`", "`platform`?"),
+    # services
+    (SERVICE.format("tier: 0"), 7, 50, PAYMENTS + "tier", "`0` is too small", "1 or more"),
+    (SERVICE.format("tier: gold"), 7, 50, PAYMENTS + "tier", "`gold` is not a whole number", "digits"),
+    (SERVICE.format("environment: Prod"), 7, 57, PAYMENTS + "environment", "`Prod` is not a name", "a-z 0-9"),
+    (SERVICE.format("dependencies: [db]"), 7, 59, PAYMENTS + "dependencies[0]", "no service `db`", "Define a service"),
+    (SERVICE.format("links: {logs: 'ftp://x'}"), 7, 58, PAYMENTS + "links.logs", "is not a web address", "https://"),
+    (SERVICE.format("links: {A b: 'https://x'}"), 7, 52, PAYMENTS + "links.A b", "`A b` is not a name", "a-z 0-9"),
     # escalation policies
     ("escalation_policies: {p: {steps: []}}", 2, 34, "escalation_policies.p.steps", "The list is empty", "at least 1"),
     ("escalation_policies: {p: {steps: }}", 2, 34, "escalation_policies.p.steps", "There is no value", "Write it"),
@@ -115,24 +128,55 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (GOOD.replace("  policy: calm\n", ""), 10, 1, "route.policy", "`policy` is missing", "Add a line `policy:`"),
     (GOOD.replace("  team: platform\n", ""), 10, 1, "route.team", "`team` is missing", "Add a line `team:`"),
     (GOOD + "  matchers: [a=b]\n", 11, 3, "route", "takes every alert and has no matchers", "a route under `routes`"),
-    (GOOD + "  group_by: [a-b]\n", 13, 14, "route.group_by[0]", "`a-b` is not a label name", "letters, digits and _"),
-    (GOOD + "  group_by: ['...']\n", 13, 14, "route.group_by[0]", "Grouping by all labels", "Name the labels"),
+    (GOOD + '  group_by: ["a\\tb"]\n', 13, 14, "route.group_by[0]", "The value is not a label name", "1 to 128"),
+    (GOOD + "  group_by: ['...', a]\n", 13, 13, "route.group_by", "`...` groups by every label", "Remove `...`"),
+    (GOOD + "  group_by: [a, b, a]\n", 13, 13, "route.group_by", "`a` is listed twice", "Remove one of the two"),
+    (GOOD + "  group_by: ['@taem']\n", 13, 14, "route.group_by[0]", "no fact `@taem`", "Did you mean `@team`?"),
+    (
+        GOOD + "  group_by: ['@annotation.summary']\n",
+        13, 14, "route.group_by[0]", "Annotations may hold personal data", "Group by labels",
+    ),
     (GOOD + "  group_by: alertname\n", 13, 13, "route.group_by", "`alertname` stands where a list", "[one, two]"),
     (GOOD + "  group_wait: 10\n", 13, 15, "route.group_wait", "10 is a number without a unit", "Write 10s"),
+    (GOOD + "  group_interval: 0s\n", 13, 19, "route.group_interval", "at least a second", "1s or more"),
+    (GOOD + "  repeat_interval: 4\n", 13, 20, "route.repeat_interval", "4 is a number without a unit", "Write 4s"),
+    (GOOD + "  continue: true\n", 11, 3, "route", "no siblings, so `continue` means nothing", "move it to a child"),
+    (GOOD + "  routes: [{continue: yes}]\n", 13, 23, ROUTE + "continue", "neither true nor false", "without quotes"),
+    (GOOD + "  routes: [{continues: true}]\n", 13, 13, ROUTE + "continues", "no key `continues`", "`continue`?"),
+    (GOOD + "  severity: hihg\n", 13, 13, "route.severity", "`hihg` is not known here", "'critical', 'high'"),
+    (GOOD + "  ack: no\n", 13, 8, "route.ack", "`no` is not known here", "'allowed' or 'refused'"),
+    (GOOD + "  runbook: http://x.test\n", 13, 12, "route.runbook", "is not an https address", "https://host/path"),
+    (GOOD + "  runbook: https://a:b@x.test\n", 13, 12, "route.runbook", "is not an https address", "user or password"),
+    (GOOD + "  suppress_for: -5m\n", 13, 17, "route.suppress_for", "`-5m` is not usable", "30s, 5m"),
+    (GOOD + "  reopen_within: soon\n", 13, 18, "route.reopen_within", "`soon` is not usable", "30s, 5m"),
+    (GOOD + "  flap_threshold: -1\n", 13, 19, "route.flap_threshold", "`-1` is too small", "0 or more"),
+    (GOOD + "  flap_window: 0s\n", 13, 16, "route.flap_window", "at least a second", "1s or more"),
+    (GOOD + "  flap_quiet: []\n", 13, 15, "route.flap_quiet", "A duration is wanted", "30s"),
     (GOOD + "  routes: [{matchers: [x]}]\n", 13, 24, MATCHER, "`x` is not a matcher", "= != =~ !~"),
     (
         GOOD + "  routes: [{matchers: ['a=~\"(\"']}]\n",
         13, 24, MATCHER, "The regular expression does not compile: missing )", "Correct",
-    ),
-    (
-        GOOD + "  routes: [{matchers: ['a=~\"(?i)x\"']}]\n",
-        13, 24, MATCHER, "does not compile", "Write (?i:x) instead",
     ),
     (GOOD + "  routes: [{matchers: [5]}]\n", 13, 24, MATCHER, "A matcher is a text", "single quotes"),
     (
         GOOD + "  routes: [{routes: [{mathcers: []}]}]\n",
         13, 23, "route.routes[0].routes[0].mathcers", "There is no key `mathcers` here", "Did you mean `matchers`?",
     ),
+    # time intervals
+    (
+        NIGHTS + "  routes: [{mute_time_intervals: [nihgts]}]\n",
+        14, 35, ROUTE + "mute_time_intervals[0]", "There is no time interval `nihgts`", "Did you mean `nights`?",
+    ),
+    (NIGHTS + "  active_time_intervals: [nights]\n", 12, 3, "route", "speaks at all times", "to a child"),
+    ("time_intervals: {n: []}", 2, 21, "time_intervals.n", "The list is empty", "at least 1"),
+    ("time_intervals: {n: {years: [2026]}}", 2, 21, "time_intervals.n", "A mapping stands where a list", "[one, two]"),
+    ("time_intervals: {n: [{weekdays: [mnday]}]}", 2, 34, SPAN + "weekdays[0]", "`mnday` is not a weekday", "monday"),
+    ("time_intervals: {n: [{location: Europe/Berln}]}", 2, 33, SPAN + "location", "Europe/Berln", "`Europe/Berlin`?"),
+    # inhibition
+    (RULE.format("[]", "[b=c]", "[]"), 2, 41, "inhibition_rules.r.source_matchers", "The list is empty", "at least 1"),
+    (RULE.format("[a=b]", "[x]", "[]"), 2, 66, "inhibition_rules.r.target_matchers[0]", "`x` is not a", "!~"),
+    (RULE.format("[a=b]", "[b=c]", "[a, a]"), 2, 79, "inhibition_rules.r.equal", "`a` is listed twice", "Remove one"),
+    (RULE.replace("equal", "eqal").format("[a=b]", "[b=c]", 1), 2, 72, "inhibition_rules.r.eqal", "no key", "`equal`"),
     # integrations and keys
     ("integrations: {am: {source: alertmangr}}", 2, 29, "integrations.am.source", "no source `alertmangr`", "Did you"),
     ("integrations: {am: {}}", 2, 16, "integrations.am.source", "`source` is missing", "Add a line `source:`"),

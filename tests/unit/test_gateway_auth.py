@@ -17,7 +17,7 @@ from domain.config import ApiKey, Config, Integration
 from gateway.auth import PUBLIC, ROLES, refuse_unguarded
 from gateway.configured import PATIENCE, Configured
 from gateway.keyring import Keyring
-from tests.gateway_world import KEYS, TOKEN, TOKENS, GatewayWorld
+from tests.gateway_world import KEYS, PING, TOKEN, TOKENS, GatewayWorld
 
 ACCESS = {
     **{f"{method} {path}": None for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")},
@@ -28,6 +28,12 @@ ACCESS = {
     "/alerts/active": "viewer",
     "/api/v1/alerts": "viewer",
     "/api/v1/due": "viewer",
+    "/api/v2/status": "viewer",
+    "GET /api/v2/silences": "viewer",
+    "GET /api/v2/silence/{silence_id}": "viewer",
+    "POST /api/v2/silences": "responder",
+    "DELETE /api/v2/silence/{silence_id}": "responder",
+    "/api/v1/explain": "viewer",
     "/api/v1/incidents/{ref}/alerts": "viewer",
     "/api/v1/incidents/{ref}/deliveries": "viewer",
     "/api/v1/metrics/response": "viewer",
@@ -57,6 +63,9 @@ ACCESS = {
     "/v1/alerts/elastic": "elastic",
     "/api/v1/webhooks/generic/{integration}": "generic",
     "/api/v1/receipts/{receipt}": "known",
+    "/api/v1/heartbeats": "viewer",
+    "GET /api/v1/heartbeats/{heartbeat}/ping": "heartbeat",
+    "POST /api/v1/heartbeats/{heartbeat}/ping": "heartbeat",
 }
 """Path -> who is let in: everybody, a role and the ones above it, an integration, or whoever is known. A new route
 needs a line here.
@@ -84,7 +93,8 @@ def named(world: GatewayWorld) -> dict[str, RouteContext]:
 def status(world: GatewayWorld, name: str, token: str | None) -> list[int]:
     """What each method of a route answers to this token, from another machine."""
     route = named(world)[name]
-    url = re.sub(r"{[a-z]+}", "INC-1", route.path.replace("{integration}", "generic"))
+    path = route.path.replace("{integration}", "generic").replace("{heartbeat}", "backup")
+    url = re.sub(r"{[a-z]+}", "INC-1", path)
     return [world.request(method, url, token, peer=ELSEWHERE).status_code for method in route.methods or ()]
 
 
@@ -103,13 +113,13 @@ def let_in(who: str) -> set[str]:
 @pytest.mark.parametrize("path", ACCESS)
 def test_a_route_lets_in_whom_it_should_and_nobody_else(world: GatewayWorld, path: str) -> None:
     who = ACCESS[path]
-    tokens: dict[str, str | None] = {"nobody": None, "stranger": "unknown", **MACHINES, **KEYS}
+    tokens: dict[str, str | None] = {"nobody": None, "stranger": "unknown", "heartbeat": PING, **MACHINES, **KEYS}
     for name, token in tokens.items():
         answered = status(world, path, token)
         assert answered
         if who is None or name in let_in(who):
             assert not {401, 403} & set(answered), name
-        elif name in (ROLES if who in ROLES else MACHINES):
+        elif name in (ROLES if who in ROLES else MACHINES if who in MACHINES else ()):
             assert answered == [403], name
         else:
             assert answered == [401], name

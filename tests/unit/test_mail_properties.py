@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import default
 from html.parser import HTMLParser
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.channels.base import Message, PageLine
@@ -72,6 +72,17 @@ messages = st.builds(
     attempt=st.integers(1, 9),
     possible_repeat=st.booleans(),
 )
+
+
+crowds = st.builds(
+    lambda message, count: replace(
+        message,
+        lines=tuple(replace(message.lines[n % len(message.lines)], number=n) for n in range(1, count)),
+    ),
+    messages,
+    st.integers(22, 300),
+)
+"""Messages of so many incidents that not all of them are named."""
 
 
 class _Markup(HTMLParser):
@@ -153,3 +164,17 @@ def test_the_html_has_no_markup_but_ours(message: Message) -> None:
     assert markup.tags <= TAGS
     assert markup.attributes <= ATTRIBUTES
     assert all(target.startswith(("http://", "https://")) for target in markup.targets)
+
+
+@settings(max_examples=20)
+@given(crowds)
+def test_of_many_incidents_too(message: Message) -> None:
+    content = bytes_of(message)
+    mail = received(message)
+    markup = _Markup(mail.get_body(("html",)).get_content())
+
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert {name.lower() for name in mail.keys()} <= HEADERS  # noqa: SIM118
+    assert markup.tags <= TAGS
+    assert markup.attributes <= ATTRIBUTES
+    assert len(mail["Subject"]) <= SUBJECT_LIMIT

@@ -196,7 +196,7 @@ def test_headers_for_filters_and_against_answering_machines() -> None:
 def test_several_incidents_come_worst_first_under_a_summary() -> None:
     rendered = mail(DISK, LATENCY, OUTAGE)
 
-    assert rendered.subject == "3 incidents, 1 critical: ServiceDown, HighLatency, DiskFull"
+    assert rendered.subject == "3 incidents in 3 services, 1 critical: ServiceDown, HighLatency, DiskFull"
     assert rendered.text.startswith(
         "CRITICAL · INC-7 · triggered: ServiceDown\n"
         "HIGH · INC-8 · triggered: HighLatency\n"
@@ -222,14 +222,61 @@ def test_two_pages_about_one_incident_are_one_incident_with_two_reasons() -> Non
     assert "nobody acknowledged in 5 min; you are a manager of platform" in rendered.text
 
 
-def test_a_flood_stays_readable() -> None:
-    flood = [replace(DISK, number=number, title=f"Disk {number}") for number in range(100, 400)]
-    rendered = mail(*flood, OUTAGE)
+def disks(count: int, **changes: str) -> list[PageLine]:
+    return [replace(DISK, number=number, title=f"Disk {number}", **changes) for number in range(100, 100 + count)]
 
-    assert rendered.subject.startswith("301 incidents, 1 critical: ServiceDown, Disk 100, ")
-    assert "MEDIUM · INC-399 · triggered: Disk 399" in rendered.text
+
+def test_a_storm_in_one_service_is_one_sentence_and_one_command() -> None:
+    storm = [replace(line, severity="critical") for line in disks(3)] + disks(214)[3:]
+    rendered = mail(*storm)
+
+    assert rendered.subject == "214 incidents in db, 3 critical: Disk 100, Disk 101, Disk 102, Disk 103, Disk 104"
+    assert rendered.text.startswith("db: 3 critical, 211 medium\n\nCRITICAL · INC-100 · triggered: Disk 100\n")
+    assert (
+        "MEDIUM · INC-149 · triggered: Disk 149\n"
+        "and 164 more\n"
+        "\n"
+        "List them:\n"
+        "  tocsin list --limit 200 --service db\n"
+        "\n"
+        "Acknowledge all of the service:\n"
+        "  tocsin ack --service db\n"
+    ) in rendered.text
     assert rendered.text.count("Acknowledge:") == 20
-    assert len(rendered.html) < 200_000
+
+
+def test_a_storm_over_many_services_is_counted_by_service_the_worst_first() -> None:
+    storm = [replace(DISK, number=number, service=f"svc-{number % 40:02}") for number in range(100, 10_100)]
+    rendered = mail(*storm, OUTAGE, replace(LATENCY, service=""))
+
+    assert rendered.subject.startswith("10,002 incidents in 42 services, 1 critical: ServiceDown, HighLatency, D")
+    assert rendered.text.startswith("payments: 1 critical\nno service: 1 high\nsvc-00: 250 medium\n")
+    assert "svc-17: 250 medium\n22 more services: 5,500 medium\n\nCRITICAL · INC-7" in rendered.text
+    assert "tocsin list --limit 200 --team platform\n" in rendered.text
+    assert "tocsin ack --service payments\n" in rendered.text
+    assert "9,952 more" in rendered.html
+    assert "svc-00: 250 medium" in rendered.html
+    assert len(rendered.text) < 20_000
+    assert len(rendered.html) < 60_000
+
+
+def test_of_services_that_are_as_bad_the_one_with_more_comes_first() -> None:
+    text = mail(*disks(20, service="blog"), *(replace(line, number=line.number + 50) for line in disks(21))).text
+
+    assert text.startswith("db: 21 medium\nblog: 20 medium\n")
+
+
+def test_one_title_is_said_once_in_the_subject() -> None:
+    assert mail(*disks(2), DISK, replace(DISK, number=10)).subject.endswith("4 medium: DiskFull, Disk 100, Disk 101")
+
+
+def test_a_service_that_is_no_word_is_quoted_or_left_out_of_commands() -> None:
+    quoted = mail(*disks(60, service="my db")).text
+    hostile = mail(*disks(60, service="--help")).text
+
+    assert "tocsin ack --service 'my db'\n" in quoted
+    assert "ack --service" not in hostile
+    assert "tocsin list --limit 200 --team platform\n" in hostile
 
 
 # What others wrote

@@ -41,6 +41,10 @@ INCIDENTS: list[tuple[Event, Actor, str]] = [
     (incidents.Resolved("alerts_ended"), AM, "resolved: its last alert ended"),
     (incidents.Resolved("person"), ADA, "ada resolved it"),
     (incidents.Reopened(), ADA, "ada reopened it: it escalates again"),
+    (incidents.Reannounced("released"), PAGER,
+     "announced again: what suppressed its alerts has ended, and it is not over"),
+    (incidents.Reannounced("repeat_interval"), PAGER,
+     "announced again: everybody was told, nobody answered, and it is not over"),
     (incidents.Assigned(("grace", "ada")), ADA, "ada assigned it to grace, ada"),
     (incidents.Assigned(()), PAGER, "Tocsin assigned it to nobody"),
     (incidents.Commented(TEXT), ADA, "ada commented"),
@@ -80,12 +84,26 @@ PAGES: list[tuple[Event, str]] = [
     (pages.Cancelled("resolved"), "page to ada by email cancelled (step 1, round 2): resolved"),
 ]  # fmt: skip
 
+WHICH = (ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT)
 EXPIRED = groups.AlertExpired(ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT, T0, 9, T0, PRIOR)
 OTHERS: list[tuple[Event, str]] = [
     (fired(groups.AlertFired, None), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires"),
     (fired(groups.AlertRefired, PRIOR), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires again"),
     (resolved(), "alert with fingerprint 955b3f2e0c1d4a77 ended"),
     (EXPIRED, "alert with fingerprint 955b3f2e0c1d4a77 expired: not heard of since 2026-03-03 03:00:00 UTC"),
+    (
+        groups.AlertSuppressed(*WHICH, "maintenance_window", "upgrade", T0, None, None, "{}:{}", TEXT, None),
+        "alert with fingerprint 955b3f2e0c1d4a77 is suppressed by maintenance window upgrade"
+        " until 2026-03-03 03:00:00 UTC",
+    ),
+    (
+        groups.AlertReleased(*WHICH, "silence", "night", TEXT, PRIOR),
+        "alert with fingerprint 955b3f2e0c1d4a77 is not suppressed by silence night any more",
+    ),
+    (
+        groups.AlertFlapping(*WHICH, 5, 600.0),
+        "alert with fingerprint 955b3f2e0c1d4a77 is flapping: it changed 5 times in 10 min",
+    ),
     (groups.EpisodeOpened(2, INCIDENT, "{}:{}", (), "{}", "", "platform", "default"),
      "episode 2 of the alert group began"),
     (changes.ObjectPut(User("ada")), "Tocsin put user ada"),

@@ -28,20 +28,28 @@ from streams.store.deciding import open_book
 from streams.store.ledger import Line, Payload
 from tests.auditing import KEY, KeepingStore, MemoryLedger, rehashed, seals_over, verify
 from tests.memory_world import MemoryWorld
-from tests.stories.test_any_history import Meddle, Say, histories, live
+from tests.stories.test_any_history import FORGETFUL, Meddle, Say, histories, live
 from tests.world import CONFIG, alert, webhook
 
+FLAPS = """
+    - {matchers: ['alertname="Flap"'], flap_threshold: 2}
+"""
+LOUD = """
+inhibition_rules:
+  loud: {source_matchers: [alertname="Loud"], target_matchers: [alertname="Slow"], equal: [service]}
+"""
 
-def keeping() -> tuple[MemoryWorld, KeepingStore]:
+
+def keeping(config: str = CONFIG) -> tuple[MemoryWorld, KeepingStore]:
     store = KeepingStore()
-    world = MemoryWorld(store)
+    world = MemoryWorld(store, config)
     store.wall = world.now
     return world, store
 
 
 def eventful() -> MemoryLedger:
     """A log in which nearly everything happens."""
-    world, store = keeping()
+    world, store = keeping(CONFIG.replace("  routes:\n", "  routes:" + FLAPS) + LOUD)
     world.fire("ServiceDown", service="payments")
     world.advance(minutes=6)
     world.ack("INC-1")
@@ -62,6 +70,7 @@ def eventful() -> MemoryLedger:
     world.jump(minutes=20)
     troubled_pages(world)
     people(world)
+    suppressed(world)
     world.jump(hours=9)
     world.fold.lose(TrackingMove("default", "alerts", 0, world.offset, world.offset + 3))
     world.offset += 3
@@ -117,6 +126,20 @@ def people(world: MemoryWorld) -> None:
     execute(world, ids.incident_stream("default", "by hand", 1), commands.Create(words, service="catalogue"))
 
 
+def suppressed(world: MemoryWorld) -> None:
+    """Alerts that are silenced and inhibited, before and after they were spoken of."""
+    silence = world.silence(minutes=30, service="catalogue")
+    world.fire("Quiet", service="catalogue")
+    world.end_silence(silence)
+    world.silence(minutes=5, alertname="Quiet")
+    world.fire("Loud", service="catalogue")
+    world.fire("Slow", service="catalogue", severity="warning")
+    for _ in range(2):
+        world.fire("Flap", service="payments")
+        world.end("Flap", service="payments")
+    world.advance(minutes=6)
+
+
 def execute(world: MemoryWorld, stream: str, command: commands.PersonCommand) -> None:
     book = open_book(world.store, "default", [stream])
     book.numbers = iter(world.store.next_numbers(1))
@@ -146,7 +169,7 @@ def test_an_honest_log_has_nothing_wrong_and_every_decision_is_made_again(ledger
 @example([Say(0, True), Meddle("page", 1), Say(1, True)])
 @given(histories)
 def test_whatever_happens_verifies(history: list[Any]) -> None:
-    world, store = keeping()
+    world, store = keeping(FORGETFUL)
     live(world, history)
     verdict = verify(MemoryLedger.of(store).seal(5))
     assert verdict.findings == []
@@ -264,6 +287,7 @@ def test_a_seal_by_another_key_is_named(ledger: MemoryLedger) -> None:
 # -- decisions -----------------------------------------------------------------------------------------------------
 
 LATER = "2026-03-09T00:00:00Z"
+STOPPED = {"acknowledged": "resolved", "resolved": "suppressed", "suppressed": "resolved"}
 ALTERED: dict[str, tuple[str, object]] = {
     "config.object_put.v1": ("data.object.id", "mallory"),
     "config.object_removed.v1": ("data.id", "mallory"),
@@ -272,12 +296,16 @@ ALTERED: dict[str, tuple[str, object]] = {
     "group.alert_refired.v1": ("data.episode", 7),
     "group.alert_resolved.v1": ("data.episode", 7),
     "group.alert_expired.v1": ("data.last_seen", LATER),
+    "group.alert_flapping.v1": ("data.changes", 99),
+    "group.alert_suppressed.v1": ("data.rule", "another"),
+    "group.alert_released.v1": ("data.rule", "another"),
     "incident.opened.v1": ("data.title", "nothing"),
     "incident.severity_changed.v1": ("data.before", "info"),
     "incident.acknowledged.v1": ("decision.config_revision", 3),
     "incident.unacknowledged.v1": ("decision.config_revision", 3),
     "incident.started.v1": ("decision.config_revision", 3),
     "incident.resolved.v1": ("data.reason", {"alerts_ended": "person", "person": "alerts_ended"}),
+    "incident.reannounced.v1": ("decision.config_revision", 3),
     "incident.reopened.v1": ("decision.config_revision", 3),
     "incident.assigned.v1": ("data.users", ["ada", "ada"]),
     "incident.commented.v1": ("data.text.digest", "00" * 32),
@@ -286,13 +314,13 @@ ALTERED: dict[str, tuple[str, object]] = {
     "escalation.step_notified.v1": ("data.next_at", LATER),
     "escalation.step_skipped.v1": ("data.next_at", LATER),
     "escalation.step_delayed.v1": ("data.step", 7),
-    "escalation.stopped.v1": ("data.reason", {"acknowledged": "resolved", "resolved": "acknowledged"}),
+    "escalation.stopped.v1": ("data.reason", STOPPED),
     "escalation.exhausted.v1": ("data.due_at", LATER),
     "page.queued.v1": ("data.user", "mallory"),
     "page.sent.v1": ("data.possible_repeat", {True: False, False: True}),
     "page.failed.v1": ("data.delivery", "another"),
     "page.unknown.v1": ("data.delivery", "another"),
-    "page.cancelled.v1": ("data.reason", {"acknowledged": "resolved", "resolved": "acknowledged"}),
+    "page.cancelled.v1": ("data.reason", STOPPED),
 }
 NOT_DECIDED = {"erasure.payload_erased.v1"}
 """A request."""

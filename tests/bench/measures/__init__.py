@@ -16,9 +16,11 @@ class Measure:
         about: what it does, for the progress line.
         run: does it; raises GivenUp.
         limits: names in `tests.bench.limits` that have to be known.
+        again: whether it says something else when the store is full.
     """
 
     name: str
     about: str
     run: Callable[[Site], Result]
     limits: frozenset[str] = frozenset()
+    again: bool = True

@@ -1,7 +1,8 @@
 """Acknowledgement latency under the load of `storm`: twenty a second, each of an incident whose page was sent."""
 
+from collections.abc import Sequence
+
 from tests.bench.figures import Figure, Result, spread
-from tests.bench.generating import generating
 from tests.bench.measures import Measure
 from tests.bench.measures.storm import RATE, storm
 from tests.bench.plan import Report
@@ -19,17 +20,12 @@ LATER = 1.0
 def run(site: Site) -> Result:
     """See the module's docstring."""
     count = int(PER_SECOND * site.seconds)
-    incidents = _paged(site, count)
-    paths = tuple(f"/api/v1/incidents/{incident}/ack" for incident in incidents)
-    plan = site.asking(paths, "POST", connections=ASKERS, rate=PER_SECOND, seconds=site.seconds - LATER)
+    incidents = paged(site, count)
     found: list[Report] = []
-
-    def acknowledge() -> None:
-        site.wait(LATER)
-        with generating(plan) as finish:
-            found.append(finish())
-
-    loaded = site.load(site.plan(storm(site), rate=RATE), acknowledge)
+    loaded = site.load(
+        site.plan(storm(site), rate=RATE),
+        lambda: found.append(acknowledged(site, incidents, PER_SECOND, site.seconds - LATER)),
+    )
     report = found[0]
     figures = (
         Figure(NAME, "acknowledgements offered", report.offered, ""),
@@ -41,7 +37,14 @@ def run(site: Site) -> Result:
     return Result(NAME, figures, loaded.folded, loaded.uses)
 
 
-def _paged(site: Site, count: int) -> list[str]:
+def acknowledged(site: Site, incidents: Sequence[str], rate: float, seconds: float) -> Report:
+    """Acknowledge incidents at a rate, once a load has begun."""
+    paths = tuple(f"/api/v1/incidents/{incident}/ack" for incident in incidents)
+    site.wait(LATER)
+    return site.ask(site.asking(paths, "POST", connections=ASKERS, rate=rate, seconds=seconds))
+
+
+def paged(site: Site, count: int) -> list[str]:
     """Incidents that somebody was paged about."""
     mix = site.mix(opening=1.0, pages=True, each=EACH)
     site.load(site.plan(mix, limit=-(-count // EACH), connections=1))

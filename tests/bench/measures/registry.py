@@ -1,4 +1,5 @@
-"""Every measure, in the order in which they are made: those that read the log at the end, when there is one."""
+"""Every measure, in the order in which they are made: those that read the log when there is one, and at the
+end what takes long."""
 
 from tests.bench.measures import (
     Measure,
@@ -10,9 +11,10 @@ from tests.bench.measures import (
     repeats,
     single,
     storm,
+    storms,
     verify,
     webhooks,
 )
 
-_ALL = (pages, single, openings, webhooks, repeats, storm, acknowledgements, reads, rebuild, verify)
+_ALL = (pages, single, openings, webhooks, repeats, storm, acknowledgements, reads, rebuild, verify, storms)
 MEASURES: dict[str, Measure] = {module.MEASURE.name: module.MEASURE for module in _ALL}

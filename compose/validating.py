@@ -1,0 +1,229 @@
+"""The commands that check what somebody wrote before anything is started or changed: validate, settings."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+from rich.markup import escape
+from rich.table import Table
+
+from compose.datadir import Running, read_running
+from compose.options import data_dir_option
+from compose.processes import StartError
+from compose.progress import console
+from domain.config import ConfigObject
+from schemas.alertmanager_config import read_alertmanager
+from schemas.config_errors import ConfigError, ConfigErrors, path_text
+from schemas.config_files import SECTIONS, load_config
+from schemas.foreign_yaml import read_foreign
+from schemas.settings import PREFIX, BadSettings, Settings, load_settings
+
+USUAL = Path("config")
+"""What is checked when nothing is named."""
+MASKED = "(set, not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What files hold, what is wrong with them, and what an import would leave behind."""
+
+    objects: Sequence[ConfigObject]
+    errors: tuple[ConfigError, ...]
+    left: tuple[ConfigError, ...] = ()
+
+
+@click.command("validate")
+@click.argument("paths", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def validate(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check configuration files or directories; nothing is changed and nothing has to run.
+
+    Everything that is wrong is said at once, each with file, line, column and what to do; then the exit code is 1. The
+    files are checked as one configuration; `tocsin apply --dry-run` checks them beside what is applied already. An
+    alertmanager.yml is checked for what `tocsin import` makes of it. Without FILE: the directory `config`.
+    """
+    if not paths and not USUAL.is_dir():
+        raise click.UsageError("Name files or directories: there is no directory `config` here.")
+    checked = check(paths or (USUAL,))
+    if as_json:
+        click.echo(json.dumps({"errors": _plain(checked.errors), "not_imported": _plain(checked.left)}, indent=2))
+    else:
+        for error in checked.errors:
+            click.echo(str(error), err=True)
+        for one in checked.left:
+            click.echo(f"not imported: {one}", err=True)
+    if checked.errors:
+        raise click.ClickException(f"{_counted(len(checked.errors), 'error')}.")
+    if not as_json:
+        click.echo(f"Valid: {_summary(checked.objects)}.")
+
+
+def check(paths: Iterable[Path]) -> Checked:
+    """Check files, and the *.yaml and *.yml of directories: ours together, each alertmanager.yml by itself."""
+    files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else (path,))]
+    theirs = {file: text for file in files if (text := _foreign(file)) is not None}
+    ours = [file for file in files if file not in theirs]
+    objects: list[ConfigObject] = []
+    errors: list[ConfigError] = []
+    left: list[ConfigError] = []
+    for file, text in theirs.items():
+        try:
+            imported = read_alertmanager(text, str(file))
+        except ConfigErrors as found:
+            errors += found.errors
+        else:
+            objects += imported.objects
+            left += imported.left
+    if ours or not theirs:
+        try:
+            objects += load_config(ours).values()
+        except ConfigErrors as found:
+            errors += found.errors
+    return Checked(objects, tuple(errors), tuple(left))
+
+
+def _foreign(file: Path) -> str | None:
+    """The text of an alertmanager.yml, which has receivers; None for any other file, readable or not."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        root = read_foreign(text, str(file))
+    except (OSError, UnicodeDecodeError, ConfigErrors):
+        return None
+    return text if "receivers" in root.children else None
+
+
+def _plain(errors: Iterable[ConfigError]) -> list[dict[str, str | int]]:
+    return [
+        {
+            "file": e.file,
+            "line": e.line,
+            "column": e.column,
+            "path": path_text(e.path),
+            "problem": e.problem,
+            "remedy": e.remedy,
+        }
+        for e in errors
+    ]
+
+
+def _summary(objects: Iterable[ConfigObject]) -> str:
+    """`2 users, 1 team, a route`."""
+    counts: Counter[str] = Counter(one.kind for one in objects)
+    words = [f"{counts[kind]} {section.replace('_', ' ')}" for section, kind in SECTIONS.items() if counts[kind]]
+    return ", ".join([*words, *(["routes"] if counts["route_tree"] else [])])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+GATEWAY, WORKER, PAGER, PROJECTOR = "gateway", "worker", "pager", "projector"
+ALL = (GATEWAY, WORKER, PAGER, PROJECTOR)
+WITH_KAFKA = (GATEWAY, WORKER, PROJECTOR)
+NEEDED: Mapping[str, tuple[str, ...]] = {"postgres_dsn": ALL, "kafka_bootstrap": WITH_KAFKA}
+"""Settings without which a role does not start by itself; `up` finds or starts what they name."""
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("org", "data_dir", "clock_file", "failpoints", "log_level", "log_format"), ALL),
+    **dict.fromkeys((name for name in Settings.model_fields if name.startswith("kafka_")), WITH_KAFKA),
+    **dict.fromkeys(("topic_prefix", "alerts_partitions"), WITH_KAFKA),
+    **dict.fromkeys(("postgres_dsn", "postgres_pool_size", "statement_timeout", "lock_timeout"), ALL),
+    **dict.fromkeys((name for name in Settings.model_fields if name.startswith("gateway_")), (GATEWAY,)),
+    **dict.fromkeys(("metrics_host", "metrics_port"), ALL),
+    **dict.fromkeys(("produce_timeout", "max_body_bytes", "max_alerts"), (GATEWAY,)),
+    **dict.fromkeys((name for name in Settings.model_fields if name.startswith("smtp_")), (GATEWAY, PAGER)),
+    "public_url": (),
+    "pages_per_minute": (PAGER,),
+    **dict.fromkeys(("watchdog_team", "watchdog_after"), (GATEWAY, PAGER)),
+    **dict.fromkeys(("heartbeat_url", "heartbeat_interval"), (GATEWAY,)),
+    **dict.fromkeys(("seal_key_file",), (PROJECTOR,)),
+    **dict.fromkeys(("retention_days", "text_retention_days"), (PROJECTOR,)),
+    **dict.fromkeys(("catch_up_age", "catch_up_hold"), (WORKER, PAGER)),
+}
+"""The roles that look at each setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A setting as it stands. `origin`: environment, run.json (what runs on the data directory) or default."""
+
+    variable: str
+    value: str | None
+    origin: str
+    needed_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    description: str
+
+
+@click.command("settings")
+@click.option("--set", "only_set", is_flag=True, help="Only those that are not left at their defaults.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@data_dir_option("Of what runs on this machine.")
+def settings(only_set: bool, as_json: bool, data_dir: Path) -> None:
+    """Say how every TOCSIN_ setting stands: which role needs it, whether it is set, and where. Secrets are not shown.
+
+    Exits 1 when a setting is wrong or misspelt.
+    """
+    try:
+        found, running = load_settings(), read_running(data_dir)
+    except BadSettings as error:
+        raise click.ClickException("\n".join(error.problems)) from None
+    except StartError as error:
+        raise click.ClickException(str(error)) from None
+    shown = [one for one in stand(found, os.environ, running) if not only_set or one.origin != "default"]
+    if as_json:
+        click.echo(json.dumps([_as_json(one) for one in shown], indent=2))
+        return
+    table = Table("setting", "value", "from", "needed by", "read by", box=None, pad_edge=False)
+    for one in shown:
+        missing = one.needed_by and one.value is None
+        value = "[yellow]not set[/]" if missing else escape(one.value) if one.value is not None else "[dim]not set[/]"
+        table.add_row(one.variable, value, one.origin, _roles(one.needed_by), f"[dim]{_roles(one.read_by)}[/]")
+    console().print(table)
+
+
+def stand(settings: Settings, environ: Mapping[str, str], running: Running | None) -> list[Shown]:
+    """How every setting stands, given the environment that it was read from and what runs here."""
+    theirs = {
+        "kafka_bootstrap": running.kafka_bootstrap if running else None,
+        "postgres_dsn": SecretStr(running.postgres_dsn) if running else None,
+    }
+    set_here = {name.upper() for name, value in environ.items() if value}
+    found = []
+    for name, field in Settings.model_fields.items():
+        variable, value = PREFIX + name.upper(), getattr(settings, name)
+        origin = "environment" if variable in set_here else "default"
+        if origin == "default" and theirs.get(name) is not None:
+            value, origin = theirs[name], "run.json"
+        said = None if value is None else MASKED if _is_secret(name, value) else str(value)
+        found.append(Shown(variable, said, origin, NEEDED.get(name, ()), READ_BY[name], field.description or ""))
+    return found
+
+
+def _is_secret(name: str, value: object) -> bool:
+    return isinstance(value, SecretStr) or "password" in name
+
+
+def _roles(names: tuple[str, ...]) -> str:
+    return "every role" if names == ALL else ", ".join(names)
+
+
+def _as_json(one: Shown) -> dict[str, object]:
+    return {
+        "name": one.variable,
+        "value": one.value,
+        "set": one.origin != "default",
+        "from": one.origin,
+        "needed_by": one.needed_by,
+        "read_by": one.read_by,
+        "description": one.description,
+    }
+
+
+COMMANDS = (validate, settings)

@@ -1,0 +1,283 @@
+"""What would become of an alert, and why: the decisions of the fold, the review and the pager, made and not saved.
+
+Nothing is decided here a second time: an alert is folded into a book that nobody saves, and the escalation is walked to
+its end by the pager's own steps. What those do not say (every matcher that was tried, every rule that suppresses beside
+the one that counted) is asked of the functions that they ask.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from domain import escalations, folding, ids, incidents, inhibition, reviewing, stepping
+from domain.alerts import Alert, AlertRow, AlertStatus, Receipt
+from domain.book import Book, Due, Entry
+from domain.config import Config
+from domain.decision import PayloadRef
+from domain.folding import Report
+from domain.groups import EpisodeOpened, Group
+from domain.inhibition import Inhibitor
+from domain.matching import Matcher
+from domain.routing import Node, Routing
+from domain.suppression import Past, Suppression, suppression
+
+PAGES = 1_000
+"""Pages that are foretold; a policy of many loops would have many more."""
+POINTER = "explain/0/0@0"
+
+Fate = Literal["opens", "reopens", "joins", "is_in", "waits", "feeds"]
+"""What an alert would do: open the next incident of its group, reopen the one before, join the open one, go on in the
+one it is in, wait outside any because nothing is to be said of it, or feed a heartbeat and be nothing else.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedMatcher:
+    """A matcher, what the alert has there ("" if nothing), and whether that matches."""
+
+    matcher: Matcher
+    actual: str
+    matched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRoute:
+    """A route that the alert came by. `taken`: it goes this way and no further down.
+
+    `untried` says how many of the routes below were not looked at, because one before them ended the search.
+    """
+
+    node: Node
+    matchers: tuple[TriedMatcher, ...]
+    matched: bool
+    taken: bool
+    below: tuple["TriedRoute", ...] = ()
+    untried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quieting:
+    """A rule that suppresses the alert on one of its ways; `path` is that of its route."""
+
+    path: str
+    why: Suppression
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """A page as it would be queued: when (UTC), to whom, by what, because of which target of which step."""
+
+    at: datetime
+    user: str
+    method: str
+    target: str
+    policy: str
+    loop: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipping:
+    """A step that would reach nobody."""
+
+    at: datetime
+    policy: str
+    loop: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """What an incident's escalation would do if nobody answered. `ends_at` is when it would have told everybody,
+    `repeats_at` when it would begin again; None: never, or beyond what is foretold.
+    """
+
+    pages: tuple[Paging, ...] = ()
+    skipped: tuple[Skipping, ...] = ()
+    ends_at: datetime | None = None
+    repeats_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destiny:
+    """What an alert would do with which incident. `stream`, `number` and `status` are None where there is none yet."""
+
+    fate: Fate
+    stream: str | None = None
+    number: int | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What would become of one alert at `at` (UTC). `quieted`: nothing is to be said of it.
+
+    `fed` are the heartbeats that it feeds: nothing else comes of it then.
+    """
+
+    at: datetime
+    report: Report
+    facts: Mapping[str, str]
+    tried: TriedRoute
+    routes: tuple[Routing, ...]
+    suppressed_by: tuple[Quieting, ...]
+    quieted: bool
+    destiny: Destiny
+    future: Future = field(default_factory=Future)
+    fed: tuple[str, ...] = ()
+
+
+def report_of(alert: Alert, integration: str, index: int, now: datetime) -> Report:
+    """An alert as if it was reported at `now` (UTC) to begin to fire then."""
+    fires = replace(alert, status=AlertStatus.FIRING, source_time=now, ends_at=None)
+    return Report(fires, index, Receipt("explain", integration, now, POINTER))
+
+
+def explain(book: Book, reports: Sequence[Report], now: datetime) -> tuple[Explained, ...]:
+    """What would become of alerts that are reported together, in their order, and not be decided otherwise since.
+
+    `book` must hold what `folding.fold` and `stepping.run` may look at; it is not to be saved. Raises ValueError when
+    no usable routing tree is configured.
+    """
+    told = [_folded(book, report, now) for report in reports]
+    streams = {one.destiny.stream for one in told if one.destiny.stream}
+    futures: dict[str | None, Future] = {stream: _future(book, stream, now) for stream in sorted(streams)}
+    return tuple(replace(one, future=futures.get(one.destiny.stream, Future())) for one in told)
+
+
+def tried(node: Node, facts: Mapping[str, str]) -> TriedRoute:
+    """Every matcher that is tried on the way through the tree, as `routing.found` walks it."""
+    matchers = tuple(TriedMatcher(m, facts.get(m.label, ""), m.matches(facts)) for m in node.route.matchers)
+    if not node.matches(facts):
+        return TriedRoute(node, matchers, matched=False, taken=False)
+    below: list[TriedRoute] = []
+    for child in node.children:
+        below.append(tried(child, facts))
+        if below[-1].matched and not child.route.continues:
+            break
+    taken = not any(child.matched for child in below)
+    return TriedRoute(node, matchers, True, taken, tuple(below), len(node.children) - len(below))
+
+
+def _folded(book: Book, report: Report, now: datetime) -> Explained:
+    """Fold one report and tell what came of it, but for what escalates."""
+    config, facts = book.config, folding.facts_of(book.config, report)
+    if config.tree is None:
+        raise ValueError("no routing tree is configured")
+    routes, way = config.routes(facts), tried(config.tree, facts)
+    fed = tuple(beat.id for beat in config.feeding if all(matcher.matches(facts) for matcher in beat.fed_by))
+    if fed:
+        return Explained(now, report, facts, way, routes, (), False, Destiny("feeds"), fed=fed)
+    before = book.alerts.get(folding.alert_id_of(book.org, report))
+    quieting = tuple(_quieting(book, report, facts, routes, before, now))
+    first = len(book.entries)
+    folding.fold(book, report)
+    if before and before.status is AlertStatus.FIRING:
+        known = reviewing.Known(report.alert, PayloadRef("explain", ""))
+        reviewing.review(book, before.id, known, now)
+    row = book.alerts[folding.alert_id_of(book.org, report)]
+    destiny = _destiny(book, row, before, book.entries[first:])
+    return Explained(now, report, facts, way, routes, quieting, row.suppressed is not None, destiny)
+
+
+def _destiny(book: Book, row: AlertRow, before: AlertRow | None, entries: Iterable[Entry]) -> Destiny:
+    events = [entry.event for entry in entries]
+    if any(isinstance(event, EpisodeOpened) for event in events):
+        return Destiny("opens", row.incident)
+    if not row.incident:
+        return Destiny("waits")
+    state = book.read(row.incident, incidents.Incident)
+    fate: Fate = "is_in" if before and before.status is AlertStatus.FIRING and before.incident else "joins"
+    if any(isinstance(event, incidents.Reopened) for event in events):
+        fate = "reopens"
+    return Destiny(fate, row.incident, state.number, state.status.value)
+
+
+# -- what suppresses ----------------------------------------------------------------------------------------------
+
+
+def _quieting(
+    book: Book,
+    report: Report,
+    facts: Mapping[str, str],
+    routes: Iterable[Routing],
+    row: AlertRow | None,
+    now: datetime,
+) -> Iterator[Quieting]:
+    """Every rule that suppresses, the one that counts first: what would do so if those before it were gone."""
+    alert = folding.alert_id_of(book.org, report)
+    sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
+    inhibitor = book.inhibitor(alert, sides)
+    flips = (now,) if row is None else row.flips if row.status is AlertStatus.FIRING else row.flipped(now)
+    for routed in routes:
+        group = book.read(ids.group_stream(book.org, routed.group_key), Group)
+        asked = _Asked(book.config, routed, inhibitor, Past(flips, group.ended_at))
+        while why := suppression(asked.config, facts, asked.routed, asked.inhibitor, asked.past, now):
+            yield Quieting(routed.path, why)
+            asked = asked.without(why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `suppression` is asked about."""
+
+    config: Config
+    routed: Routing
+    inhibitor: Inhibitor | None
+    past: Past
+
+    def without(self, why: Suppression) -> "_Asked":
+        """The same, as if this rule were not there."""
+        config = self.config
+        match why.reason:
+            case "silence":
+                silences = {name: one for name, one in config.silences.items() if name != why.rule}
+                return replace(self, config=replace(config, silences=silences))
+            case "maintenance_window":
+                windows = {name: one for name, one in config.windows.items() if name != why.rule}
+                return replace(self, config=replace(config, windows=windows))
+            case "inhibition":
+                return replace(self, inhibitor=None)
+            case "time_interval":
+                mute = tuple(name for name in self.routed.mute_time_intervals if name != why.rule)
+                active = () if mute == self.routed.mute_time_intervals else self.routed.active_time_intervals
+                routed = replace(self.routed, mute_time_intervals=mute, active_time_intervals=active)
+                return replace(self, routed=routed)
+            case "flapping":
+                return replace(self, past=replace(self.past, flips=()))
+            case "suppression_window":
+                return replace(self, past=replace(self.past, ended_at=None))
+
+
+# -- who is paged -------------------------------------------------------------------------------------------------
+
+
+def _future(book: Book, incident: str, now: datetime) -> Future:
+    """Walk an incident's escalation from `now` (UTC) on, as the pager would when nobody answers."""
+    runs = book.read(incident, incidents.Incident).runs
+    stream = ids.escalation_stream(book.org, incident, runs)
+    state = book.read(stream, escalations.Escalation)
+    pages: list[Paging] = []
+    skipped: list[Skipping] = []
+    due_at, policy = state.due_at, state.policy.id if state.policy else ""
+    while due_at and len(pages) < PAGES:
+        at = max(due_at, now)
+        for event in _run(book, Due(stepping.ESCALATE, stream, due_at), at):
+            match event:
+                case escalations.StepNotified(loop=loop, step=step):
+                    pages += [Paging(at, n.user, n.method, n.target, policy, loop, step) for n in event.notified]
+                case escalations.StepSkipped(loop=loop, step=step):
+                    skipped.append(Skipping(at, policy, loop, step))
+                case escalations.Exhausted():
+                    left = book.due_put.get((stepping.ESCALATE, stream))
+                    return Future(tuple(pages), tuple(skipped), at, left.at if left else None)
+        due_at = book.read(stream, escalations.Escalation).due_at
+    return Future(tuple(pages), tuple(skipped))
+
+
+def _run(book: Book, due: Due, at: datetime) -> list[object]:
+    """What a deadline that is met at `at` decides."""
+    first = len(book.entries)
+    stepping.run(book, due, at)
+    return [entry.event for entry in book.entries[first:] if entry.stream == due.key]

@@ -1,0 +1,118 @@
+"""The review: what is said of alerts that fire already, when a rule that suppresses begins, ends or is changed.
+
+There is one deadline for all of it, at the next time at which any rule begins or ends; a change of the rules brings it
+forward. Looking twice at an alert decides nothing twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain import groups, inhibition, stepping
+from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert
+from domain.book import Book
+from domain.config import Config
+from domain.decision import Actor, Cause, PayloadRef
+from domain.episodes import Place, episode_of, open_incident, place_in, suppressed_by, wait_for_quiet
+from domain.routing import Routing
+from domain.suppression import Past, Suppression, suppression
+
+REVIEW = "review"
+"""The kind of deadline at which firing alerts are looked at again; its key is the organisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A firing alert as it was reported: the payload that its row points at."""
+
+    alert: Alert
+    payload: PayloadRef
+
+
+def review(book: Book, alert_id: str, known: Known, now: datetime) -> None:
+    """Decide whether an alert that fires is spoken of from `now` (UTC) on, into `book`.
+
+    `book` must hold the alert's row, its group, the latest incident of this and the alert's own, these incidents'
+    escalations and pending pages.
+    """
+    book.end()
+    row = book.alerts[alert_id]
+    if row.status is not AlertStatus.FIRING or not row.group:
+        return
+    latest = book.read(row.group, groups.Group).incident
+    cause = Cause(Actor("system", "pager"), "pager", f"due/{REVIEW}/{alert_id}", alert_id, row.receipt)
+    now = book.begin(cause, now, _looked_at(book, row, latest))
+    facts = facts_of(book.config, row, known)
+    routed = book.config.route(facts)
+    sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
+    book.place(alert_id, row.group, sides, now)
+    group = book.read(row.group, groups.Group)
+    before, past = group.suppressed.get(alert_id), Past(row.flips, group.ended_at)
+    why = suppression(book.config, facts, routed, book.inhibitor(alert_id, sides), past, now)
+    if why and why != before:
+        _suppress(book, row, known, why, now)
+    elif before and not why:
+        _release(book, row, known, before, routed, now)
+    book.end()
+
+
+def facts_of(config: Config, row: AlertRow, known: Known) -> Mapping[str, str]:
+    """What matchers read of an alert that fires."""
+    alert = known.alert
+    return config.facts(alert.labels, alert.annotations, alert.severity.value, row.integration)
+
+
+def places_involved(
+    config: Config, rows: Mapping[str, AlertRow], known: Mapping[str, Known]
+) -> frozenset[inhibition.Place]:
+    """The places of inhibition rules at which a review of these alerts looks for sources."""
+    rules = tuple(config.inhibition_rules.values())
+    at = (inhibition.sides(rules, facts_of(config, rows[name], alert)) for name, alert in known.items())
+    return frozenset(side.place for sides in at for side in sides)
+
+
+def _looked_at(book: Book, row: AlertRow, latest: str | None) -> list[str]:
+    group = row.group or ""
+    stops = not row.suppressed and stepping.would_stop(book.read(group, groups.Group), row.episode, [row.id])
+    own, other = stepping.involved(book, group, row.incident, stops), stepping.involved(book, group, latest)
+    return sorted({*own, *other})
+
+
+def _suppress(book: Book, row: AlertRow, known: Known, why: Suppression, now: datetime) -> None:
+    group = row.group or ""
+    key = book.read(group, groups.Group).key
+    book.write(group, suppressed_by(why, row, key, known.payload, PriorAlert.of(row)))
+    book.put_alert(replace(row, rev=row.rev + 1, suppressed=str(why)))
+    stepping.settle(book, group, row.episode, row.incident or "", now)
+    wait_for_quiet(book, group, why)
+
+
+def _release(book: Book, row: AlertRow, known: Known, was: Suppression, routed: Routing, now: datetime) -> None:
+    """Say again what was not said: the incident is announced, or opened if the alert has none."""
+    group = row.group or ""
+    place = Place(row.episode, row.incident) if row.episode else place_in(book, group, opens=True)
+    routed = replace(routed, group_key=book.read(group, groups.Group).key)
+    if place.is_new:
+        book.write(group, episode_of(routed, place))
+    book.write(group, _released(row, known, was, place))
+    new = replace(row, rev=row.rev + 1, episode=place.episode, incident=place.incident, suppressed=None)
+    book.put_alert(new)
+    if place.is_new:
+        open_incident(book, known.alert, new, place, routed, row.source_time, now)
+        stepping.start(book, place.incident or "", 1, routed.policy, now)
+    else:
+        stepping.settle(book, group, place.episode, place.incident or "", now)
+
+
+def _released(row: AlertRow, known: Known, was: Suppression, place: Place) -> groups.AlertReleased:
+    return groups.AlertReleased(
+        alert=row.id,
+        integration=row.integration,
+        fingerprint=row.fingerprint,
+        episode=place.episode,
+        incident=place.incident or "",
+        reason=was.reason,
+        rule=was.rule,
+        payload=known.payload,
+        prior=PriorAlert.of(row),
+    )

@@ -1,0 +1,218 @@
+"""How things stood at a past instant: every stream, the configuration and the alerts, from their events up to then.
+
+A stream's times never run backwards, so what it was then is what its events up to then make of it. What fired elsewhere
+and inhibited is found among what still fires and what has ended since.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from domain import groups, inhibition
+from domain.alerts import AlertRow, AlertStatus, PriorAlert
+from domain.book import Loaded
+from domain.changes import ObjectPut
+from domain.config import Config, Standing
+from domain.events import evolve
+from domain.inhibition import Place, Side, Source
+from gateway.config_history import newest_first
+from schemas.payloads import read_alert
+from streams.configuring import Key, objects_of
+from streams.store import configuration
+from streams.store.base import Recorded, Store
+
+SINCE = 20_000
+"""Events since then that are read for what has ended meanwhile."""
+FIRING = 2_000
+"""Alerts that fire now and are looked at."""
+MOVES = 20
+"""Groups that an alert was in, at most, back to then."""
+READ = 1_000
+SKEW = timedelta(minutes=1)
+"""How far the times of changes by several gateways may run backwards."""
+
+Began = groups.AlertFired | groups.AlertRefired
+Ended = groups.AlertResolved | groups.AlertExpired
+OfAlert = Began | Ended | groups.AlertSuppressed | groups.AlertReleased
+
+
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """An alert as it was, and the payload that tells its labels."""
+
+    row: AlertRow
+    payload: str
+
+
+@dataclass
+class Past:
+    """See `streams.looking.View`. `at` is UTC; `notes` say what could not be found out, once it was asked for."""
+
+    store: Store
+    at: datetime
+    notes: list[str] = field(default_factory=list)
+    _read: dict[str, list[Recorded]] = field(default_factory=dict)
+
+    def config(self) -> Config:
+        """The configuration as it was then; personal data that was erased since is not in it."""
+        return self._config
+
+    @cached_property
+    def _config(self) -> Config:
+        """What is configured now, with every object that was changed since as it was."""
+        now = self.store.config()
+        objects: dict[Key, Standing] = {**objects_of(now), **{(s.kind, s.id): s for s in now.silences.values()}}
+        revision = 0
+        for event in newest_first(self.store):
+            if event.decision.decided_at > self.at:
+                self._undo(objects, event)
+                continue
+            revision = max(revision, event.position)
+            if event.decision.decided_at <= self.at - SKEW:
+                break
+        return Config.of(revision, objects)
+
+    def _undo(self, objects: dict[Key, Standing], later: Recorded) -> None:
+        """Bring an object back to what it was then."""
+        if isinstance(later.event, ObjectPut):
+            objects.pop((later.event.object.kind, later.event.object.id), None)
+        for event in self._until_then(later.stream)[-1:]:
+            private = event.event.private if isinstance(event.event, ObjectPut) else None
+            configuration.apply(objects, event.event, self.store.payload(private.ref) if private else None)
+
+    def load(self, streams: Collection[str]) -> dict[str, Loaded]:
+        """The streams as they stood then."""
+        return {stream: self._loaded(stream) for stream in streams}
+
+    def _loaded(self, stream: str) -> Loaded:
+        loaded = Loaded.absent(stream)
+        for event in self._until_then(stream):
+            state = evolve(stream, loaded.state, event.event)
+            loaded = Loaded(state, event.version, event.hash, event.decision.decided_at)
+        return loaded
+
+    def _until_then(self, stream: str) -> list[Recorded]:
+        return [event for event in self._history(stream) if event.decision.decided_at <= self.at]
+
+    def _history(self, stream: str) -> list[Recorded]:
+        """Every event of a stream, read once."""
+        if stream not in self._read:
+            self._read[stream] = self.store.history(stream)
+        return self._read[stream]
+
+    def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
+        """The rows of those alerts that had been heard of."""
+        return {name: then.row for name, then in self._alerts(self.store.alerts(ids).values())}
+
+    def _alerts(self, rows: Iterable[AlertRow]) -> Iterator[tuple[str, _Then]]:
+        for row in rows:
+            then = self._then(row) if row.first_seen <= self.at else None
+            if then is not None:
+                yield row.id, then
+
+    def _then(self, row: AlertRow) -> _Then | None:
+        """An alert as it was then, followed back through the groups that it was in since."""
+        group: str | None = row.group
+        for _ in range(MOVES):
+            history = [e for e in self._history(group) if _alert_of(e) == row.id] if group else []
+            before = [event for event in history if event.decision.decided_at <= self.at]
+            if before:
+                return _row(row, group or "", before)
+            prior = getattr(history[0].event, "prior", None) if history else None
+            if not isinstance(prior, PriorAlert) or prior.group == group:
+                return None
+            group = prior.group
+        return None
+
+    def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
+        """Where alerts stood only matters to what is saved."""
+        return {}
+
+    def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
+        """The alerts that fired then and inhibited at these places."""
+        rules = tuple(self._config.inhibition_rules.values())
+        found: dict[Place, dict[str, Source]] = {}
+        for name, then in self._alerts(self._candidates()) if places else ():
+            body = self.store.payload(then.payload)
+            if then.row.status is not AlertStatus.FIRING or body is None:
+                continue
+            alert = read_alert(body)
+            facts = self._config.facts(alert.labels, alert.annotations, alert.severity.value, then.row.integration)
+            for side in inhibition.sides(rules, facts):
+                if side.is_source and side.place in places:
+                    found.setdefault(side.place, {})[name] = Source(then.row.group or "", side.is_target)
+        return found
+
+    def _candidates(self) -> Iterator[AlertRow]:
+        """What may have fired then: what fires now, and what has ended since."""
+        firing = self.store.firing(None, FIRING + 1)
+        ended = {event.event.alert for event in self._since() if isinstance(event.event, Ended)}
+        if len(firing) > FIRING:
+            self.notes.append(f"Of what fires, the latest {FIRING:,} alerts were looked at for what inhibits.")
+        yield from (alert.row for alert in firing[:FIRING])
+        yield from self.store.alerts(ended - {alert.row.id for alert in firing}).values()
+
+    def _since(self) -> Iterator[Recorded]:
+        """The events that were decided after that instant, the oldest first, up to a bound."""
+        after = _first(self.store.head(), self._is_later)
+        limit = after + SINCE
+        while after < limit and (read := self.store.tail(after, min(READ, limit - after))):
+            yield from (event for event in read if event.decision.decided_at > self.at)
+            after = read[-1].position
+        if after >= limit and self.store.head() > after:
+            self.notes.append(f"What ended more than {SINCE:,} events later was not looked at for what inhibited.")
+
+    def _is_later(self, position: int) -> bool:
+        event = next(iter(self.store.tail(position, 1)), None)
+        return event is None or event.decision.decided_at > self.at
+
+
+def _first(below: int, holds: Callable[[int], bool]) -> int:
+    """The first number from 0 to `below` for which `holds`, `below` when none before it does."""
+    low, high = 0, below
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _alert_of(event: Recorded) -> str | None:
+    return event.event.alert if isinstance(event.event, OfAlert) else None
+
+
+def _row(now: AlertRow, group: str, events: list[Recorded]) -> _Then | None:
+    """The row after an alert's events in a group. What no decision reads of it is as it is now."""
+    then: _Then | None = None
+    for recorded in events:
+        event, at = recorded.event, recorded.decision.decided_at
+        if isinstance(event, Began):
+            then = _Then(_begun(now, event, group, at), event.payload.ref)
+        elif isinstance(event, Ended) and then:
+            row = replace(then.row, status=AlertStatus.RESOLVED, flips=then.row.flipped(at), suppressed=None)
+            if isinstance(event, groups.AlertResolved):
+                row = replace(row, source_time=event.source_time, received_at=event.received_at, receipt=event.receipt)
+            then = replace(then, row=row)
+        elif isinstance(event, groups.AlertSuppressed | groups.AlertReleased) and then:
+            quiet = f"{event.reason}/{event.rule}" if isinstance(event, groups.AlertSuppressed) else None
+            row = replace(then.row, suppressed=quiet, episode=event.episode, incident=event.incident or None)
+            then = replace(then, row=row)
+    return then
+
+
+def _begun(now: AlertRow, event: Began, group: str, at: datetime) -> AlertRow:
+    """The row of an alert that began to fire in a group."""
+    return replace(
+        now,
+        status=AlertStatus.FIRING,
+        severity=event.severity,
+        source_time=event.source_time,
+        received_at=event.received_at,
+        receipt=event.receipt,
+        group=group,
+        episode=event.episode,
+        incident=event.incident or None,
+        payload=event.payload.ref,
+        suppressed=None,
+        flips=replace(now, flips=event.prior.flips if event.prior else ()).flipped(at),
+    )

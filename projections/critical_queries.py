@@ -1,0 +1,57 @@
+"""What fires in open critical incidents and is spoken of, asked of one connection: what a silence could hide."""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import DictRow
+
+from domain.alerts import Alert
+from projections.references import incident_name
+from schemas.payloads import read_alert
+
+INCIDENTS = 1_000
+"""Open critical incidents that are looked at, the latest first."""
+ALERTS = 5_000
+"""Firing alerts that are looked at."""
+QUERY: LiteralString = """
+with ongoing as (
+    select id, number from incidents
+    where status in ('triggered', 'acknowledged', 'in_progress') and severity = 'critical'
+    order by number desc limit %(incidents)s
+)
+select o.number, s.integration, s.severity, p.body, (select count(*) from ongoing) as incidents
+from ongoing o join alert_state s on s.incident = o.id left join payloads p on p.ref = s.payload
+where s.status = 'firing' and s.suppressed is null
+order by o.number desc limit %(alerts)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalAlert:
+    """A firing alert of an open critical incident."""
+
+    incident: str
+    integration: str
+    severity: str
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalAlerts:
+    """What was found; `complete` says that there are no more. Alerts whose texts were erased are left out."""
+
+    alerts: tuple[CriticalAlert, ...]
+    complete: bool
+
+
+def critical_alerts(connection: psycopg.Connection[DictRow]) -> CriticalAlerts:
+    """Firing alerts that something is said of, in open critical incidents, the latest incident first."""
+    rows = connection.execute(QUERY, {"incidents": INCIDENTS + 1, "alerts": ALERTS + 1}).fetchall()
+    more = len(rows) > ALERTS or (bool(rows) and rows[0]["incidents"] > INCIDENTS)
+    found = (
+        CriticalAlert(incident_name(row["number"]), row["integration"], row["severity"], read_alert(bytes(row["body"])))
+        for row in rows[:ALERTS]
+        if row["body"] is not None
+    )
+    return CriticalAlerts(tuple(found), not more)

@@ -1,0 +1,158 @@
+"""The routing tree of an alertmanager.yml, with every form of matcher that Alertmanager has had."""
+
+from collections.abc import Mapping
+
+from domain.matching import Matcher, MatchOperator
+from domain.routing import Route
+from schemas import durations
+from schemas.alertmanager_receivers import Receivers
+from schemas.config_yaml import Node
+from schemas.imported import Import, Names, Path
+from schemas.matchers import BadMatcher, make_matcher, parse_matchers
+
+KEYS = (
+    *("receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "continue", "routes"),
+    *("match", "match_re", "matchers", "mute_time_intervals", "active_time_intervals", "labels"),
+)
+DEFAULTS: Mapping[str, float] = {"group_wait": 30.0, "group_interval": 300.0, "repeat_interval": 14400.0}
+"""Seconds, where the root does not say them. Source: Alertmanager's configuration documentation, <route>."""
+
+YES = frozenset(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"))
+NO = frozenset(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"))
+"""What go-yaml takes for a boolean."""
+
+DEEPEST = 25
+"""Routes below each other: our files nest 64 levels, a route takes two."""
+
+EVERY_ALERT = Matcher("alertname", MatchOperator.MATCHES, ".*")
+"""Stands where Alertmanager has no matcher, which matches everything, and our format wants one."""
+
+
+class Routes:
+    """The routes of one file. `intervals` are our names for its time intervals, `known` those that there are."""
+
+    def __init__(self, file: Import, receivers: Receivers, intervals: Names) -> None:
+        self.file = file
+        self.receivers = receivers
+        self.intervals = intervals
+
+    def root(self, node: Node) -> Route:
+        """The tree: what Alertmanager's root does not say is said as its defaults."""
+        path: Path = ("route",)
+        said = self.file.members(node, path)
+        if "receiver" not in said:
+            self.file.refuse(node, path, "The root route names no receiver")
+        for key in ("match", "match_re", "matchers", "continue", "mute_time_intervals", "active_time_intervals"):
+            if (said.get(key) is not None and said[key].children) or (key == "continue" and key in said):
+                self.file.refuse(said[key], (*path, key), f"The root route has no `{key}` in Alertmanager")
+        return self._route(node, path, DEFAULTS)
+
+    def _route(self, node: Node, path: Path, defaults: Mapping[str, float]) -> Route:
+        said = self.file.members(node, path, KEYS)
+        if "labels" in said:
+            problem = "A route attaches no labels here"
+            self.file.leave(said["labels"], (*path, "labels"), problem, "Nothing, unless you miss it")
+        team = self._receiver(said.get("receiver"), (*path, "receiver"))
+        deep = sum(part == "routes" for part in path) >= DEEPEST
+        if deep and "routes" in said:
+            self.file.refuse(node, path, f"Routes nest deeper than {DEEPEST} levels", "Make the tree flatter")
+        below = [] if deep else list(self.file.items(said.get("routes"), (*path, "routes")))
+        times = {name: self._seconds(said.get(name), (*path, name), defaults.get(name)) for name in DEFAULTS}
+        return Route(
+            matchers=matchers_of(self.file, said, path),
+            team=team,
+            policy=team,
+            group_by=self._group_by(said.get("group_by"), (*path, "group_by")),
+            group_wait=times["group_wait"],
+            group_interval=times["group_interval"],
+            repeat_interval=times["repeat_interval"],
+            continues=self._flag(said.get("continue"), (*path, "continue")),
+            mute_time_intervals=self._intervals(said, path, "mute_time_intervals"),
+            active_time_intervals=self._intervals(said, path, "active_time_intervals"),
+            routes=tuple(self._route(child, where, {}) for where, child in below),
+        )
+
+    def _receiver(self, node: Node | None, path: Path) -> str | None:
+        name = self.file.text(node, path)
+        if name is None or node is None:
+            return None
+        if name not in self.receivers.known:
+            self.file.refuse(node, path, f"There is no receiver `{name}`")
+        return self.receivers.teams.of(name)
+
+    def _group_by(self, node: Node | None, path: Path) -> tuple[str, ...] | None:
+        if node is None or node.empty:
+            return None
+        names = labels_of(self.file, node, path)
+        if not names:
+            problem = "An empty `group_by` groups by nothing; older Alertmanagers group by the parent's labels"
+            self.file.leave(node, path, problem, "Remove it here if those are meant")
+        if len(set(names)) < len(names) or ("..." in names and len(names) > 1):
+            self.file.refuse(node, path, "A label is listed twice, or others beside `...`")
+        return tuple(names)
+
+    def _seconds(self, node: Node | None, path: Path, default: float | None) -> float | None:
+        text = self.file.text(node, path)
+        if text is None or node is None:
+            return default
+        try:
+            seconds = durations.parse_duration(text)
+        except ValueError as error:
+            self.file.refuse(node, path, f"`{text}` is not usable: {error}", "Write 30s, 5m or 4h")
+            return default
+        if path[-1] == "group_wait":
+            return seconds
+        if not seconds:
+            self.file.refuse(node, path, f"`{path[-1]}` cannot be zero")
+        elif seconds < 1:
+            self.file.leave(node, path, "Parts of a second do not count here", "It is a second now")
+        return max(seconds, 1.0)
+
+    def _flag(self, node: Node | None, path: Path) -> bool:
+        text = self.file.text(node, path)
+        if node is not None and text is not None and text not in YES | NO:
+            self.file.refuse(node, path, f"`{text}` is neither true nor false")
+        return text in YES
+
+    def _intervals(self, said: Mapping[str, Node], path: Path, key: str) -> tuple[str, ...]:
+        names = []
+        for where, child in self.file.items(said.get(key), (*path, key)):
+            name = self.file.text(child, where)
+            if name is None or name not in self.intervals.given:
+                self.file.refuse(child, where, f"There is no time interval `{name}`")
+            else:
+                names.append(self.intervals.given[name])
+        return tuple(names)
+
+
+def labels_of(file: Import, node: Node | None, path: Path) -> list[str]:
+    """The names of labels in a list; names with @ are facts here."""
+    names: list[str] = []
+    for where, child in file.items(node, path):
+        name = file.text(child, where) or ""
+        if not name or name.startswith("@") or len(name) > 128 or not name.isprintable():
+            file.refuse(child, where, f"`{name}` is not a label name")
+        names.append(name)
+    return names
+
+
+def matchers_of(file: Import, said: Mapping[str, Node], path: Path, side: str = "") -> tuple[Matcher, ...]:
+    """All matchers of a route, or of one `side` (`source_`, `target_`) of an inhibition rule."""
+    found: list[Matcher] = []
+    for key, operator in ((f"{side}match", MatchOperator.EQUAL), (f"{side}match_re", MatchOperator.MATCHES)):
+        for name, value in file.members(said.get(key), (*path, key), empty=True).items():
+            where = (*path, key, name)
+            if value.empty and operator is MatchOperator.MATCHES:
+                file.refuse(value, where, "There is no regular expression")
+                continue
+            try:
+                found.append(make_matcher(name, operator, file.text(value, where) or ""))
+            except BadMatcher as error:
+                file.refuse(value, where, error.problem, error.remedy)
+    key = f"{side}matchers"
+    for where, child in file.items(said.get(key), (*path, key)):
+        try:
+            found.extend(parse_matchers(file.text(child, where) or ""))
+        except BadMatcher as error:
+            file.refuse(child, where, error.problem, error.remedy)
+    return tuple(found)

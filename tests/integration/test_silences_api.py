@@ -1,0 +1,362 @@
+"""Silences over HTTP, at Alertmanager's API: set, changed, ended, found, refused; and what they would hide."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway import hiding
+from gateway.examples import SILENCE
+from projections import critical_queries
+from projections.database import READ_SCHEMA
+from streams.pruning import Pruner, forgetting
+from streams.store.leadership import Leadership, Seat
+from streams.store.migrate import migrate
+from streams.store.pruning import Pruning
+from tests.gateway_world import KEYS, TOKEN, GatewayWorld
+from tests.memory_world import ORG, MemoryWorld
+from tests.read_world import ReadWorld, read_world
+
+SILENCES = "/api/v2/silences"
+
+
+@pytest.fixture
+def world() -> Iterator[GatewayWorld]:
+    with GatewayWorld() as made:
+        yield made
+
+
+@pytest.fixture
+def read(store_dsn: str) -> Iterator[ReadWorld]:
+    migrate(store_dsn, "projections", READ_SCHEMA)
+    with read_world(store_dsn) as made:
+        yield made
+
+
+def matcher(name: str, value: str, is_regex: bool = False, is_equal: bool = True) -> dict[str, Any]:
+    return {"name": name, "value": value, "isRegex": is_regex, "isEqual": is_equal}
+
+
+def body(world: MemoryWorld, *matchers: Mapping[str, Any], after: float = 0, minutes: float = 60, **more: Any) -> Any:
+    """A silence as amtool writes it; `after` and `minutes` are when it begins, and for how long."""
+    begins = world.now() + timedelta(minutes=after)
+    return {
+        "matchers": list(matchers) or [matcher("service", "payments")],
+        "startsAt": begins.isoformat(),
+        "endsAt": (begins + timedelta(minutes=minutes)).isoformat(),
+        "createdBy": "ada",
+        "comment": "being repaired",
+        **more,
+    }
+
+
+def post(world: GatewayWorld, sent: Any, role: str = "responder", **more: Any) -> Any:
+    return world.request("POST", SILENCES, KEYS[role], **({"json": sent} if sent is not None else {}), **more)
+
+
+def made(world: GatewayWorld, *matchers: Mapping[str, Any], **more: Any) -> str:
+    """A silence that was set: its id."""
+    answer = post(world, body(world, *matchers, **more))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["silenceID"])
+
+
+def shown(world: GatewayWorld, name: str) -> Any:
+    answer = world.ask(f"/api/v2/silence/{name}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def end(world: GatewayWorld, name: str, role: str = "responder") -> Any:
+    return world.request("DELETE", f"/api/v2/silence/{name}", KEYS[role])
+
+
+def listed(world: GatewayWorld, *filters: str, **query: Any) -> list[str]:
+    answer = world.ask(SILENCES, params={"filter": list(filters), **query})
+    assert answer.status_code == 200, answer.text
+    return [silence["id"] for silence in answer.json()]
+
+
+def refused(answer: Any, status: int, *words: str) -> None:
+    """A refusal as amtool prints it: one JSON string, which has these words."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json"), answer.text
+    sentence = answer.json()
+    assert isinstance(sentence, str) and sentence.endswith((".", "?"))
+    for word in words:
+        assert word in sentence
+
+
+def test_a_silence_is_shown_as_it_was_set(world: GatewayWorld) -> None:
+    four = [
+        matcher("a", "1"),
+        matcher("b", "2", is_equal=False),
+        matcher("c", "3.*", True),
+        matcher("d", "4", True, False),
+    ]
+    name = made(world, *four)
+    silence = shown(world, name)
+    assert silence == {
+        "id": name,
+        "matchers": four,
+        "startsAt": "2026-03-02T03:00:00Z",
+        "endsAt": "2026-03-02T04:00:00Z",
+        "updatedAt": "2026-03-02T03:00:00Z",
+        "createdBy": "ada",
+        "comment": "being repaired",
+        "status": {"state": "active"},
+    }
+    assert world.ask(SILENCES).json() == [silence]
+    (operators,) = [[str(m.operator) for m in s.matchers] for s in world.store.config().silences.values()]
+    assert operators == ["=", "!=", "=~", "!~"]
+
+
+def test_is_equal_may_be_left_out_and_what_is_not_known_is_ignored(world: GatewayWorld) -> None:
+    plain = {"name": "a", "value": "1", "isRegex": False}
+    name = made(world, plain, status={"state": "expired"}, updatedAt="yesterday", annotations={})
+    assert shown(world, name)["matchers"] == [{**plain, "isEqual": True}]
+
+
+def test_a_silence_is_pending_then_active_then_expired(world: GatewayWorld) -> None:
+    name = made(world, after=10, minutes=20)
+    states = []
+    for _ in range(4):
+        states.append(shown(world, name)["status"]["state"])
+        world.advance(minutes=10)
+    assert states == ["pending", "active", "active", "expired"]
+
+
+def test_who_set_it_is_in_the_event_and_what_they_wrote_is_not(world: GatewayWorld) -> None:
+    made(world, createdBy="Grace Example", comment="secret plans")
+    (event,) = [e for e in world.store.tail(0, 1000) if e.stream.startswith("config-") and "silence" in str(e.event)]
+    assert (event.decision.cause.actor.id, event.decision.cause.origin) == ("ada", "api")
+    assert "Grace" not in str(event) and "secret" not in str(event)
+
+
+def test_an_expired_silence_stays_to_be_seen_and_ending_it_again_changes_nothing(world: GatewayWorld) -> None:
+    name = made(world)
+    world.advance(minutes=5)
+    assert end(world, name).status_code == 200
+    assert (shown(world, name)["status"]["state"], shown(world, name)["endsAt"]) == ("expired", "2026-03-02T03:05:00Z")
+    head = world.store.head()
+    assert end(world, name).status_code == 200
+    assert world.store.head() == head
+
+
+def test_what_can_be_changed_keeps_its_id(world: GatewayWorld) -> None:
+    name = made(world, minutes=60)
+    sent = {**shown(world, name), "endsAt": "2026-03-02T09:00:00.000Z", "comment": "longer"}
+    assert post(world, sent).json()["silenceID"] == name
+    assert (shown(world, name)["comment"], shown(world, name)["endsAt"]) == ("longer", "2026-03-02T09:00:00Z")
+
+
+def test_what_cannot_is_ended_and_set_anew(world: GatewayWorld) -> None:
+    name = made(world)
+    other = post(world, {**shown(world, name), "matchers": [matcher("service", "catalogue")]}).json()["silenceID"]
+    assert other != name
+    assert [shown(world, one)["status"]["state"] for one in (name, other)] == ["expired", "active"]
+    refused(post(world, {**shown(world, name), "id": "gone"}), 404, "no silence gone")
+
+
+def test_lists_are_in_alertmanagers_order(world: GatewayWorld) -> None:
+    early, late = made(world, minutes=1), made(world, minutes=2)
+    world.advance(minutes=3)
+    second, first = made(world, minutes=50), made(world, minutes=40)
+    later, soon = made(world, after=50), made(world, after=5)
+    assert listed(world) == [first, second, soon, later, late, early]
+
+
+def test_filters_ask_what_the_matchers_say(world: GatewayWorld) -> None:
+    one = made(world, matcher("service", "payments"), matcher("pod", "a|b", True))
+    two = made(world, matcher("service", "catalogue"), createdBy="Grace Example")
+    assert listed(world, 'service="payments"') == listed(world, "{service=payments}") == [one]
+    assert listed(world, 'service=~"pay.*|cat.*"') == [one, two]
+    assert listed(world, 'service=~"pay.*"', 'pod!=""') == [one]
+    assert listed(world, 'pod=""') == listed(world, 'service!="payments"') == [two]
+    assert listed(world, 'pod="a|b"') == [one]
+    there = made(world, matcher("pod", "", is_equal=False), minutes=61)
+    assert listed(world, 'pod!=""') == [one, there]
+    assert listed(world, "nothing=there") == []
+    assert listed(world, creator="Grace Example") == [two]
+    refused(world.ask(SILENCES, params={"filter": 'a=~"("'}), 400, "filter", "does not compile")
+    refused(world.ask(SILENCES, params={"filter": "a"}), 400)
+
+
+def test_a_viewer_reads_and_a_responder_sets(world: GatewayWorld) -> None:
+    name = made(world)
+    refused(post(world, body(world), role="viewer"), 403, "responder")
+    refused(end(world, name, role="viewer"), 403, "responder")
+    nobody = world.request("GET", SILENCES)
+    refused(nobody, 401, "API key")
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="tocsin"'
+    refused(world.request("GET", f"/api/v2/silence/{name}", TOKEN), 401, "webhook token")
+    refused(world.request("GET", "/api/v2/status"), 401)
+    assert post(world, body(world), role="admin").status_code == 200
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"matchers": []}, "matchers"),
+    ({"matchers": None}, "matchers"),
+    ({"matchers": [matcher("a", "1")] * 101}, "matchers"),
+    ({"matchers": [matcher("", "1")]}, "matchers.0.name"),
+    ({"matchers": [matcher("a" * 1001, "1")]}, "matchers.0.name"),
+    ({"matchers": [matcher("a", "1" * 1001)]}, "matchers.0.value"),
+    ({"matchers": [{"name": "a", "value": 1, "isRegex": False}]}, "matchers.0.value"),
+    ({"matchers": [{"name": "a", "value": "1"}]}, "matchers.0.isRegex"),
+    ({"matchers": [{**matcher("a", "1"), "isRegex": "yes"}]}, "matchers.0.isRegex"),
+    ({"matchers": [{**matcher("a", "1"), "isEqual": None}]}, "matchers.0.isEqual"),
+    ({"matchers": [matcher("b", "1"), matcher("a", "(", True)]}, "matchers: Number 2: The regular expression"),
+    ({"matchers": [matcher("@nothing", "1")]}, "matchers: Number 1: There is no fact"),
+    ({"matchers": [matcher("a", "x\0")]}, "matchers: Number 1"),
+    ({"matchers": [matcher("a", ".*", True), matcher("b", "")]}, "empty string"),
+    ({"startsAt": "tomorrow"}, "startsAt"),
+    ({"startsAt": 7}, "startsAt"),
+    ({"startsAt": "2026-03-02T03:00:00"}, "startsAt"),
+    ({"endsAt": "0001-01-01T00:00:00Z"}, "endsAt"),
+    ({"endsAt": "9999-12-31T23:59:59-01:00"}, "endsAt"),
+    ({"endsAt": "2026-03-02T02:59:59Z"}, "in the past"),
+    ({"startsAt": "2026-03-02T09:00:00Z"}, "before it begins"),
+    ({"endsAt": None}, "endsAt"),
+    ({"createdBy": None}, "createdBy"),
+    ({"createdBy": "a" * 201}, "createdBy"),
+    ({"comment": ["a"]}, "comment"),
+    ({"comment": "a" * 10_001}, "comment"),
+    ({"id": 7}, "id"),
+    ({"id": "a" * 101}, "id"),
+]
+
+
+@pytest.mark.parametrize(("change", "word"), WRONG)
+def test_everything_wrong_has_a_sentence(world: GatewayWorld, change: dict[str, Any], word: str) -> None:
+    refused(post(world, {**body(world), **change}), 400, word)
+    assert world.ask(SILENCES).json() == []
+
+
+@pytest.mark.parametrize("missing", ["matchers", "startsAt", "endsAt", "createdBy", "comment"])
+def test_what_is_required_is_required(world: GatewayWorld, missing: str) -> None:
+    refused(post(world, {name: value for name, value in body(world).items() if name != missing}), 400, missing)
+
+
+def test_what_is_no_silence_at_all(world: GatewayWorld) -> None:
+    for content in (b"", b"[]", b"null", b"{", b"\xff", b'{"matchers": [{"name": "\\ud800"}]}', b"[" * 5000):
+        refused(post(world, None, content=content), 400)
+    refused(post(world, None, content=b"{}", headers={"Content-Type": "text/plain"}), 415, "Content-Type")
+    refused(post(world, None, content=b" " * (world.parts.settings.max_body_bytes + 1)), 413, "larger")
+    for name in ("nothing", "00000000-0000-4000-8000-000000000000", "%00", "a" * 5000):
+        refused(world.ask(f"/api/v2/silence/{name}"), 404)
+        refused(end(world, name), 404)
+
+
+def test_the_status_is_what_clients_look_for(world: GatewayWorld) -> None:
+    world.advance(minutes=5)
+    status = world.ask("/api/v2/status").json()
+    assert status["cluster"] == {"status": "disabled"}
+    assert status["uptime"] == "2026-03-02T03:00:00Z"
+    assert set(status["versionInfo"]) == {"version", "revision", "branch", "buildUser", "buildDate", "goVersion"}
+    assert status["config"]["original"].startswith("#")
+
+
+# -- what it would hide --------------------------------------------------------------------------------------------
+
+
+def set_in(world: ReadWorld, *matchers: Mapping[str, Any], **more: Any) -> Any:
+    """Set a silence where there are read models."""
+    world.project()
+    answer = world._front.request("POST", SILENCES, KEYS["responder"], json=body(world, *matchers, **more))
+    assert answer.status_code == 200, answer.text
+    world.settle()
+    return answer.json()
+
+
+HIDDEN = "is critical and fires: of what matches nobody is told meanwhile."
+
+
+def test_a_silence_that_would_hide_a_firing_critical_incident_warns(read: ReadWorld) -> None:
+    read.fire("ServiceDown", service="payments", pod="a")
+    read.fire("ServiceDown", service="payments", pod="b")
+    read.fire("ServiceDown", service="catalogue", severity="low")
+    read.fire("DiskFull", service="search")
+    read.fire("Over", service="payments")
+    read.resolve("INC-4")
+    assert set_in(read, matcher("service", "nothing"))["warnings"] == []
+    assert set_in(read, matcher("service", "catalogue"))["warnings"] == []
+    assert set_in(read, matcher("service", "pay.*|se.*", True), after=1)["warnings"] == [
+        f"INC-3 {HIDDEN}",
+        f"INC-1 {HIDDEN}",
+    ]
+    assert set_in(read, matcher("@severity", "critical"), matcher("pod", "b"))["warnings"] == [f"INC-1 {HIDDEN}"]
+    assert set_in(read, matcher("pod", "b"))["warnings"] == [], "it is hidden already"
+
+
+def test_many_are_counted_and_what_was_not_looked_at_is_said(read: ReadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        read.fire(f"Down{number}", service="payments")
+    monkeypatch.setattr(hiding, "NAMED", 3)
+    assert set_in(read, after=1)["warnings"] == [
+        *(f"INC-{number} {HIDDEN}" for number in (4, 3, 2)),
+        "So do others: 1.",
+    ]
+    monkeypatch.setattr(critical_queries, "INCIDENTS", 2)
+    monkeypatch.setattr(critical_queries, "ALERTS", 2)
+    assert set_in(read, after=1)["warnings"] == [
+        *(f"INC-{number} {HIDDEN}" for number in (4, 3)),
+        "No more than 1,000 critical incidents and 5,000 alerts were looked at.",
+    ]
+
+
+def test_a_silence_can_be_set_while_nobody_knows_what_it_hides(world: GatewayWorld) -> None:
+    world.queries.down = True
+    answer = post(world, body(world))
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == ["Whether it hides a critical incident could not be found out."]
+
+
+def test_an_alert_says_why_nothing_is_said_of_it(read: ReadWorld) -> None:
+    read.fire("ServiceDown", service="payments")
+    read.fire("ServiceDown", service="catalogue")
+    name = set_in(read, minutes=10)["silenceID"]
+
+    def asked(**query: Any) -> dict[str, Any]:
+        alerts = read.ask("/api/v1/alerts", **query)["alerts"]
+        return {alert["labels"]["service"]: alert["suppressed"] for alert in alerts}
+
+    why = {"reason": "silence", "rule": name}
+    assert asked() == {"payments": why, "catalogue": None}
+    assert asked(suppressed="true") == {"payments": why}
+    assert asked(suppressed="false") == {"catalogue": None}
+    assert read.ask("/alerts/active", suppressed=True)["alerts"][0]["suppressed"] == why
+    assert read.response("/api/v1/alerts", suppressed="perhaps").status_code == 422
+    read.advance(minutes=10)
+    assert asked(suppressed="true") == {}
+
+
+def test_what_expired_five_days_ago_is_removed(read: ReadWorld, store_dsn: str) -> None:
+    short, long = (set_in(read, minutes=minutes)["silenceID"] for minutes in (10, 20))
+    later = [read.now() + timedelta(days=5, minutes=10)]
+    forget = forgetting(read.store, ORG, lambda: later[0])
+    pruner = Pruner(Pruning(store_dsn, timedelta(days=90)), Leadership(store_dsn, Seat.PRUNER), read.now, forget=forget)
+    assert pruner.step_silences() == 0
+    later[0] += timedelta(seconds=1)
+    asyncio.run(pruner._round(asyncio.Event()))
+    pruner.leadership.release()
+    assert [silence["id"] for silence in read.ask(SILENCES)] == [long]
+    assert read.response(f"/api/v2/silence/{short}").status_code == 404
+    assert "being repaired" not in str(read.store.tail(0, 1000))
+
+
+def test_the_configuration_files_know_nothing_of_silences(world: GatewayWorld) -> None:
+    name = made(world)
+    before = world.request("GET", "/api/v1/config", KEYS["admin"])
+    assert before.status_code == 200 and name not in before.text
+    pruned = {"documents": {"all.yaml": before.text}, "prune": True}
+    answer = world.request("POST", "/api/v1/config/apply", KEYS["admin"], json=pruned)
+    assert (answer.status_code, answer.json()["changes"]) == (200, [])
+    assert shown(world, name)["status"]["state"] == "active"
+    history = world.request("GET", "/api/v1/config/history", KEYS["admin"]).json()["changes"]
+    assert (history[0]["kind"], history[0]["id"], history[0]["actor"]) == ("silence", name, "user:ada")
+    assert "being repaired" not in str(history)
+
+
+def test_the_example_is_taken(world: GatewayWorld) -> None:
+    assert post(world, SILENCE).status_code == 200

@@ -1,0 +1,271 @@
+"""What is explained is what then happens: routes, what suppresses, the incident, who is paged if nobody answers."""
+
+import json
+from collections import Counter
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import escalations, groups, incidents
+from domain.alerts import Alert
+from domain.explaining import Explained, TriedRoute
+from domain.ids import stream_kind
+from domain.routing import found
+from gateway.past import Past
+from schemas.sources import SOURCES
+from schemas.sources.parsed import DEFAULT_LIMITS
+from streams.looking import Blank, View, look
+from streams.store.base import Recorded
+from streams.store.memory import MemoryStore
+from tests.memory_world import ORG, MemoryWorld
+from tests.world import CONFIG, alert, webhook
+
+CASES = [
+    ("Net", {"service": "payments"}),
+    ("Net", {"service": "payments", "severity": "warning"}),
+    ("Disk", {"service": "catalogue", "patience": "yes"}),
+    ("NobodyHome", {"service": "payments", "severity": "info"}),
+    ("Nightly", {"service": "catalogue"}),
+    ("Net", {"service": "payments", "instance": "2"}),
+]
+RULES = """
+inhibition_rules:
+  worse: {source_matchers: ['severity="critical"'], target_matchers: ['severity=~"warning|info"'], equal: [service]}
+time_intervals:
+  small-hours: [{times: [{start_time: "03:20", end_time: "03:40"}]}]
+maintenance_windows:
+  disks: {start: "2026-03-02T03:10:00Z", duration: 10m, services: [catalogue]}
+"""
+SAYING = """
+    - {matchers: ['alertname="Nightly"'], mute_time_intervals: [small-hours]}
+    - {matchers: ['alertname="Net", severity="critical"'], flap_threshold: 3, flap_window: 1h, reopen_within: 5m}
+    - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
+"""
+RICH = (
+    CONFIG.replace("  routes:\n", "  routes:" + SAYING).replace("escalate_after: 10m", "escalate_after: 150s") + RULES
+)
+SEEN: Counter[str] = Counter()
+
+numbers = st.integers(0, len(CASES) - 1)
+turns = st.one_of(
+    st.tuples(st.just("fire"), numbers),
+    st.tuples(st.just("fire"), numbers),
+    st.tuples(st.just("end"), numbers),
+    st.tuples(st.just("hush"), numbers),
+    st.tuples(st.just("ack"), numbers),
+    st.tuples(st.just("wait"), st.sampled_from([5, 60, 310, 600])),
+)
+histories = st.lists(turns, max_size=14)
+
+
+def led_up_to(number: int, *verbs: str) -> list[tuple[str, int]]:
+    return [(verb, number) if not verb.isdigit() else ("wait", int(verb)) for verb in verbs]
+
+
+scenes = st.one_of(
+    st.tuples(histories, numbers),
+    st.builds(lambda past: ([*past, *led_up_to(0, "fire", "end", "fire", "end", "fire", "end")], 0), histories),
+    st.builds(lambda past: ([*past, *led_up_to(0, "fire", "end", "310")], 0), histories),
+    st.builds(lambda past: ([*past, *led_up_to(0, "fire", "end")], 5), st.lists(turns, max_size=3)),
+    st.builds(lambda past: ([*past, *led_up_to(0, "fire")], 5), st.lists(turns, max_size=3)),
+    st.builds(lambda past: ([*past, *led_up_to(3, "fire", "end")], 3), st.lists(turns, max_size=3)),
+    st.just((led_up_to(4, "600", "600", "5"), 4)),
+)
+"""What happened, and the alert that is asked about; turns that lead somewhere more often than chance would."""
+
+
+def world_of() -> MemoryWorld:
+    store = MemoryStore()
+    world = MemoryWorld(store, RICH)
+    store.wall = world.now
+    return world
+
+
+def live(world: MemoryWorld, history: list[tuple[str, int]]) -> None:
+    for verb, number in history:
+        name, labels = CASES[number] if verb != "wait" else ("", {})
+        match verb:
+            case "fire":
+                world.fire(name, **labels)
+            case "end":
+                world.end(name, **labels)
+            case "hush":
+                world.silence(7, 0, alertname=name)
+            case "ack":
+                open_ = [seen.name for seen in world.incidents() if seen.status == "triggered"]
+                if open_:
+                    world.ack(open_[number % len(open_)])
+            case _:
+                world.advance(seconds=number)
+        world.advance(seconds=5)
+
+
+def of(world: MemoryWorld, number: int) -> tuple[Alert, ...]:
+    name, labels = CASES[number]
+    body = webhook([alert(name, labels, world.now())])
+    return SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS).alerts
+
+
+def explained(world: MemoryWorld, number: int, view: View | None = None, at: datetime | None = None) -> Explained:
+    (one,) = look(view or world.store, ORG, "alertmanager", of(world, number), at or world.now())
+    return one
+
+
+def notified(events: list[Recorded], escalation: set[str]) -> list[tuple[datetime, str, str, str]]:
+    return [
+        (event.decision.decided_at, said.user, said.method, said.target)
+        for event in events
+        if isinstance(event.event, escalations.StepNotified) and event.stream in escalation
+        for said in event.event.notified
+    ]
+
+
+def taken(route: TriedRoute) -> list[str]:
+    return [route.node.path] * route.taken + [path for below in route.below for path in taken(below)]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(scenes)
+def test_what_is_explained_is_what_then_happens(scene: tuple[list[tuple[str, int]], int]) -> None:
+    history, number = scene
+    world = world_of()
+    live(world, history)
+    before = world.store.head()
+    said = explained(world, number)
+    assert world.store.head() == before, "explaining saves nothing"
+    name, labels = CASES[number]
+    world.fire(name, **labels)
+    happened = world.store.tail(before, 1_000)
+    row = next(iter(world.store.firing_among([_alert_id(said)]))).row
+    SEEN[said.destiny.fate] += 1
+    SEEN.update(quiet.why.reason for quiet in said.suppressed_by)
+    assert said.quieted == (row.suppressed is not None)
+    assert [str(quiet.why) for quiet in said.suppressed_by[:1]] == [row.suppressed] * said.quieted
+    assert said.destiny.stream == row.incident
+    opened = [e.event for e in happened if isinstance(e.event, groups.EpisodeOpened)]
+    assert [event.route for event in opened] == [said.routes[0].path] * (said.destiny.fate == "opens")
+    assert bool([e for e in happened if isinstance(e.event, incidents.Reopened)]) == (said.destiny.fate == "reopens")
+    if row.incident and not _is_foretold_otherwise(said):
+        _pages_as_told(world, said, row.incident, before)
+
+
+def _alert_id(said: Explained) -> str:
+    from domain.folding import alert_id_of
+
+    return alert_id_of(ORG, said.report)
+
+
+def _is_foretold_otherwise(said: Explained) -> bool:
+    """Whether something that nobody foretells (the end of a silence) may announce it again before the last page."""
+    return bool(said.suppressed_by) or said.destiny.fate == "is_in"
+
+
+def _pages_as_told(world: MemoryWorld, said: Explained, incident: str, before: int) -> None:
+    """Nobody answers, and nothing else happens: for as long as what suppresses stays as it is."""
+    state = world.store.load([incident])[incident].state
+    assert isinstance(state, incidents.Incident)
+    start, last = world.now(), max((page.at for page in said.future.pages), default=world.now())
+    world.advance(seconds=(last - start).total_seconds() + 60)
+    log = world.store.tail(before, 10_000)
+    of_incident = {
+        e.stream
+        for e in world.store.tail(0, 10_000)
+        if isinstance(e.event, escalations.Started) and e.event.incident == incident
+    }
+    if any(
+        isinstance(e.event, groups.AlertSuppressed | groups.AlertReleased)
+        for e in log
+        if stream_kind(e.stream) == "group"
+    ):
+        return
+    SEEN["pages"] += bool(said.future.pages)
+    told = [(page.at, page.user, page.method, page.target) for page in said.future.pages]
+    assert notified(log, of_incident)[: len(told)] == told
+    if said.future.ends_at is None or said.future.repeats_at is None:
+        assert len(notified(log, of_incident)) == len(told)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(scenes, histories)
+def test_a_past_instant_is_explained_as_it_was_then(
+    scene: tuple[list[tuple[str, int]], int], later: list[tuple[str, int]]
+) -> None:
+    history, number = scene
+    world = world_of()
+    live(world, history)
+    at, then = world.now(), explained(world, number)
+    world.advance(seconds=5)
+    live(world, later)
+    world.configure(RICH.replace("policy: two-steps", "policy: search-only"))
+    past = Past(world.store, at)
+    assert told_of(explained(world, number, past, at)) == told_of(then)
+    assert not past.notes
+
+
+def told_of(one: Explained) -> tuple[object, ...]:
+    return (one.routes, one.suppressed_by, one.quieted, one.destiny, one.future, taken(one.tried))
+
+
+labels_of_routes = st.fixed_dictionaries(
+    {"alertname": st.sampled_from(["Net", "NobodyHome", "Disk"])},
+    optional={"severity": st.sampled_from(["critical", "info"]), "patience": st.just("yes")},
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(labels_of_routes)
+def test_the_routes_that_are_shown_as_taken_are_those_that_are_found(labels: dict[str, str]) -> None:
+    config = MemoryWorld(config=RICH.replace("reopen_within: 5m}", "reopen_within: 5m, continue: true}")).store.config()
+    body = {"version": "4", "alerts": [{"status": "firing", "labels": labels}]}
+    alerts = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS).alerts
+    (one,) = look(Blank(config), ORG, "alertmanager", alerts, MemoryWorld().now())
+    assert config.tree is not None
+    assert taken(one.tried) == [node.path for node in found(config.tree, one.facts)] == [r.path for r in one.routes]
+
+
+def test_every_rule_that_suppresses_is_told_the_one_that_counts_first() -> None:
+    world = world_of()
+    for _ in range(3):
+        world.fire("Net", service="payments")
+        world.advance(seconds=5)
+        world.end("Net", service="payments")
+        world.advance(seconds=5)
+    short = world.silence(5, 0, service="payments")
+    long = world.silence(9, 0, alertname="Net")
+    rules = [(quiet.why.reason, quiet.why.rule) for quiet in explained(world, 0).suppressed_by]
+    route = explained(world, 0).routes[0].path
+    assert rules == [("silence", long), ("silence", short), ("flapping", route)]
+
+
+def test_what_fires_is_explained_for_a_time_to_come() -> None:
+    world = world_of()
+    world.fire("Net", service="payments")
+    silence = world.silence(30, 10, service="payments")
+    assert not explained(world, 0).quieted
+    later = explained(world, 0, at=world.now() + timedelta(minutes=15))
+    assert (later.quieted, later.destiny.fate, later.future.pages) == (True, "is_in", ())
+    assert [quiet.why.rule for quiet in later.suppressed_by] == [silence]
+
+
+def test_a_deadline_that_was_missed_is_met_now() -> None:
+    world = world_of()
+    world.receive_only("Net")
+    world._now += timedelta(minutes=20)
+    said = explained(world, 0)
+    assert [(page.at - world.now(), page.user) for page in said.future.pages][:2] == [
+        (timedelta(), "ada"),
+        (timedelta(minutes=5), "grace"),
+    ]
+    before = world.store.head()
+    world.settle()
+    assert notified(world.store.tail(before, 100), {e.stream for e in world.store.tail(before, 100)}) == [
+        (world.now(), "ada", "email", "team:platform/primary")
+    ]
+
+
+def test_the_histories_went_everywhere() -> None:
+    """Runs after the property: what it did not reach, it did not check."""
+    fates = {"opens", "joins", "is_in", "reopens", "waits", "pages"}
+    reasons = {"silence", "inhibition", "maintenance_window", "time_interval", "flapping", "suppression_window"}
+    assert not (fates | reasons) - {name for name, count in SEEN.items() if count}, SEEN

@@ -1,0 +1,143 @@
+"""`tocsin validate` and `tocsin settings`: everything that is wrong, in its place; every setting, and no secret."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from compose.cli import main
+from compose.datadir import ApiKeys, Pids, Running, WebhookTokens
+from compose.validating import NEEDED, READ_BY, stand
+from schemas.settings import Settings, load_settings
+from tests.world import CONFIG
+
+THEIRS = """
+route: {receiver: ops, continue_on: 7}
+receivers: [{name: ops, email_configs: [{to: ops@example.test}], webhook_configs: [{url: "http://hook.example.test"}]}]
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def validate(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["validate", *arguments])
+
+
+def test_files_are_checked_as_one_configuration(here: Path) -> None:
+    head, _, routes = CONFIG.partition("route:")
+    (here / "people.yaml").write_text(head)
+    (here / "routes.yaml").write_text(f"version: 1\nroute:{routes}")
+    done = validate("people.yaml", "routes.yaml")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "Valid: 3 users, 2 teams, 2 services, 4 escalation policies, 1 integrations, routes.\n",
+    )
+    alone = validate("routes.yaml")
+    assert alone.exit_code == 1
+    assert "There is no team `platform`" in alone.stderr
+
+
+def test_everything_that_is_wrong_is_said_with_its_place_and_a_remedy(here: Path) -> None:
+    wrong = CONFIG.replace("policy: two-steps}", "policy: two-stepz}", 1).replace(
+        "role: primary}, ", "rolle: primary}, ", 1
+    )
+    (here / "config").mkdir()
+    (here / "config" / "all.yaml").write_text(wrong)
+    done = validate()
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert [line.split(" ")[0] for line in lines[:-1]] == [
+        "config/all.yaml:8:24:",
+        "config/all.yaml:8:36:",
+        "config/all.yaml:11:38:",
+    ]
+    assert "Did you mean `two-steps`?" in lines[-2]
+    assert lines[-1] == f"Error: {len(lines) - 1} errors."
+    said = json.loads(validate("--json").stdout)
+    assert len(said["errors"]) == len(lines) - 1
+    assert set(said["errors"][0]) == {"file", "line", "column", "path", "problem", "remedy"}
+
+
+@pytest.mark.parametrize(("text", "problem"), [("", "The file is empty"), ("a: [", ""), ("users: {a: {nme: x}}", "")])
+def test_what_is_no_configuration_is_refused(here: Path, text: str, problem: str) -> None:
+    (here / "a.yaml").write_text(text)
+    done = validate("a.yaml")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("a.yaml:")
+    assert problem in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_an_alertmanager_yml_is_checked_for_what_it_becomes(here: Path) -> None:
+    (here / "alertmanager.yml").write_text(THEIRS.replace(", continue_on: 7", ""))
+    done = validate("alertmanager.yml")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Valid: ") and "routes" in done.stdout
+    assert "not imported: alertmanager.yml:3:" in done.stderr
+    (here / "alertmanager.yml").write_text(THEIRS.replace("receiver: ops", "receiver: opps"))
+    assert validate("alertmanager.yml").exit_code == 1
+
+
+def test_nothing_to_check_is_said(here: Path) -> None:
+    done = validate()
+    assert done.exit_code == 2
+    assert "there is no directory `config` here" in done.stderr
+
+
+# -- settings -----------------------------------------------------------------------------------------------------
+
+
+def test_every_setting_says_who_reads_it() -> None:
+    assert set(READ_BY) == set(Settings.model_fields)
+    assert set(NEEDED) <= set(READ_BY)
+    assert all(set(roles) <= set(READ_BY[name]) for name, roles in NEEDED.items())
+
+
+def test_secrets_are_not_shown_and_origins_are(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_SMTP_USERNAME", "tocsin")
+    monkeypatch.setenv("TOCSIN_SMTP_PASSWORD", "hunter2")
+    monkeypatch.setenv("TOCSIN_POSTGRES_DSN", "postgresql://tocsin:hunter2@127.0.0.1:5432/tocsin")
+    monkeypatch.setenv("TOCSIN_HEARTBEAT_URL", "https://heartbeats.example.test/hunter2")
+    monkeypatch.setenv("TOCSIN_LOG_LEVEL", "")
+    for arguments in ((), ("--json",), ("--set",)):
+        done = CliRunner().invoke(main, ["settings", *arguments])
+        assert done.exit_code == 0, done.output
+        assert "hunter2" not in done.output
+    found = {one["name"]: one for one in json.loads(CliRunner().invoke(main, ["settings", "--json"]).stdout)}
+    assert found["TOCSIN_POSTGRES_DSN"]["from"] == "environment"
+    assert found["TOCSIN_POSTGRES_DSN"]["needed_by"] == ["gateway", "worker", "pager", "projector"]
+    assert (found["TOCSIN_LOG_LEVEL"]["from"], found["TOCSIN_LOG_LEVEL"]["value"]) == ("default", "info")
+    assert (found["TOCSIN_KAFKA_BOOTSTRAP"]["set"], found["TOCSIN_KAFKA_BOOTSTRAP"]["value"]) == (False, None)
+
+
+def test_what_runs_here_says_where_kafka_and_postgres_are() -> None:
+    running = Running(
+        gateway_url="http://127.0.0.1:1",
+        kafka_bootstrap="127.0.0.1:2",
+        postgres_dsn="postgresql://tocsin:hunter2@127.0.0.1:3/tocsin",
+        mailbox="",
+        api_keys=ApiKeys("a", "b", "c"),
+        webhook_tokens=WebhookTokens("a", "b", "c"),
+        pids=Pids(),
+        started_at="",
+        data_dir="",
+        topic_prefix="",
+    )
+    found = {one.variable: one for one in stand(load_settings(), {}, running)}
+    assert (found["TOCSIN_KAFKA_BOOTSTRAP"].value, found["TOCSIN_KAFKA_BOOTSTRAP"].origin) == (
+        "127.0.0.1:2",
+        "run.json",
+    )
+    assert "hunter2" not in str(found["TOCSIN_POSTGRES_DSN"])
+
+
+def test_a_wrong_setting_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_LOG_LEVEL", "loud")
+    done = CliRunner().invoke(main, ["settings"])
+    assert done.exit_code == 1
+    assert "TOCSIN_LOG_LEVEL is wrong" in done.stderr
