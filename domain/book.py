@@ -96,7 +96,7 @@ class Book:
         streams: the loaded streams, keyed by stream id; absent ones as `Loaded.absent`.
         alerts: the loaded alert rows, keyed by alert id.
         pending: pages queued or claimed, keyed by escalation; the streams of the queued ones are loaded too.
-        sources: the firing alerts that inhibit, by their place.
+        sources: firing alerts that inhibit, by their place: some of them, of either power (`Store.sources`).
         standing: where the loaded alerts stand that are known to inhibit or to be inhibited.
         numbers: incident numbers, taken one by one.
         tz_version: version of the time zone data that deadlines are computed with.
@@ -122,7 +122,9 @@ class Book:
     pages_cancelled: list[str] = field(default_factory=list)
     payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     placed: dict[str, tuple[Side, ...]] = field(default_factory=dict)
-    sources_seen: dict[Place, frozenset[str]] = field(default_factory=dict)
+    uninhibited: set[tuple[Place, str, bool]] = field(default_factory=set)
+    relied_before: set[tuple[Place, bool]] = field(default_factory=set)
+    relied_after: set[tuple[Place, bool]] = field(default_factory=set)
     _base: dict[str, int] = field(default_factory=dict)
     _decision: Decision | None = None
     _reads: dict[str, int] = field(default_factory=dict)
@@ -234,27 +236,40 @@ class Book:
         return seal(ref, salt, body)
 
     def place(self, alert: str, group: str, sides: tuple[Side, ...], now: datetime) -> None:
-        """Remember where an alert stands that fires, or (nowhere) that has ended; what its place inhibits is looked at
-        again when a source comes or goes.
+        """Remember where an alert stands that fires, or (nowhere) that has ended.
+
+        What a place inhibits is looked at again when its first source begins, and when its last has ended. That there
+        are others is something the save depends on.
         """
-        if sides == self.standing.get(alert, ()):
+        before = self.standing.get(alert, ())
+        if sides == before:
             return
-        for side in self.standing.get(alert, ()):
+        for side in before:
             self.sources.get(side.place, {}).pop(alert, None)
-        for side in {*self.standing.get(alert, ()), *sides}:
-            if side.is_source:
-                self.wake(INHIBIT, "/".join(side.place), now)
         for side in sides:
             if side.is_source:
                 self.sources.setdefault(side.place, {})[alert] = Source(group, side.is_target)
+        for side in {*before} ^ {*sides}:
+            if side.is_source:
+                self._rely(alert, side, begins=side in sides, now=now)
         self.standing[alert] = self.placed[alert] = sides
 
+    def _rely(self, alert: str, side: Side, begins: bool, now: datetime) -> None:
+        others = [name for name, of in self.sources.get(side.place, {}).items() if name != alert and of.can(side)]
+        if not others:
+            self.wake(INHIBIT, "/".join(side.place), now)
+            self.relied_after = {(place, both) for place, both in self.relied_after if place != side.place}
+        elif not begins:
+            self.relied_after.add((side.place, side.is_target))
+        elif not any(name in self.placed for name in others):
+            self.relied_before.add((side.place, side.is_target))
+
     def inhibitor(self, alert: str, sides: tuple[Side, ...]) -> Inhibitor | None:
-        """What inhibits an alert; the save refuses if a source has come meanwhile that this book does not know."""
-        for side in sides:
-            if side.is_target:
-                self.sources_seen.setdefault(side.place, frozenset(self.sources.get(side.place, ())))
-        return inhibitor(alert, sides, self.sources)
+        """What inhibits an alert; when nothing does, the save refuses if something has come that does."""
+        found = inhibitor(alert, sides, self.sources)
+        if found is None:
+            self.uninhibited |= {(side.place, alert, side.is_source) for side in sides if side.is_target}
+        return found
 
     @property
     def reads(self) -> Mapping[str, int]:

@@ -50,9 +50,13 @@ class Source:
     group: str
     is_target: bool
 
+    def can(self, side: Side) -> bool:
+        """Whether it inhibits all that a source standing there does: one that is a target too does not inhibit such."""
+        return side.is_target or not self.is_target
+
 
 Sources = Mapping[Place, Mapping[str, Source]]
-"""The firing alerts that inhibit, by place."""
+"""Firing alerts that inhibit, by place."""
 
 
 @dataclass(frozen=True, slots=True)

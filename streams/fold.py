@@ -244,7 +244,8 @@ class Fold:
         book = self._book(config, self.store.load(involved), rows, numbers)
         if config.inhibition_rules:
             book.standing |= self.store.standing(rows)
-            book.sources |= self.store.sources(folding.places_involved(config, reports))
+            stand = {side.place for sides in book.standing.values() for side in sides}
+            book.sources |= self.store.sources(stand | folding.places_involved(config, reports))
         return book
 
     def _book(

@@ -207,7 +207,8 @@ class Reviewer:
         known = _known_of(found)
         if config.inhibition_rules:
             book.standing |= self.store.standing(rows)
-            book.sources |= self.store.sources(reviewing.places_involved(config, rows, known))
+            stand = {side.place for at in book.standing.values() for side in at}
+            book.sources |= self.store.sources(stand | reviewing.places_involved(config, rows, known))
         for name in sorted(known):
             reviewing.review(book, name, known[name], now)
         return book

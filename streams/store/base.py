@@ -241,7 +241,10 @@ class Store(Protocol):
         """Those of these alerts that fire, in order of their ids."""
 
     def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
-        """The firing alerts that inhibit at these places."""
+        """Firing alerts that inhibit at these places: at most two that are targets there too, and two that are not.
+
+        So there is one besides whichever alert asks, if there is any.
+        """
 
     def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
         """Where these alerts stand, if they inhibit or are inhibited."""

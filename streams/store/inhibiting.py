@@ -9,15 +9,28 @@ from streams.store.connected import Connected
 from streams.store.statements import Statements
 
 SOURCES: LiteralString = """
-select i.rule, i.key, i.alert::text as alert, i.is_target, s."group"
-from unnest(%b::text[], %b::text[]) as r(rule, key)
-join inhibition i using (rule, key) join alert_state s on s.id = i.alert
-where i.is_source and s.status = 'firing'
+select r.rule, r.key, found.alert::text as alert, found.is_target, found."group"
+from unnest(%b::text[], %b::text[]) as r(rule, key), (values (true), (false)) as kind(is_target), lateral (
+    select i.alert, i.is_target, s."group" from inhibition i join alert_state s on s.id = i.alert
+    where i.rule = r.rule and i.key = r.key and i.is_source and i.is_target = kind.is_target and s.status = 'firing'
+    limit 2
+) as found
 """
-NEW_SOURCE: LiteralString = """
-select 1 from unnest(%b::text[], %b::text[]) as r(rule, key)
-join inhibition i using (rule, key) join alert_state s on s.id = i.alert
-where i.is_source and s.status = 'firing' and not i.alert = any(%b::uuid[]) limit 1
+INHIBITED: LiteralString = """
+select 1 from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[]) as r(rule, key, alert, is_source)
+where exists (
+    select from inhibition i join alert_state s on s.id = i.alert
+    where i.rule = r.rule and i.key = r.key and i.is_source and not (i.is_target and r.is_source)
+    and i.alert <> r.alert and not i.alert = any(%b::uuid[]) and s.status = 'firing'
+) limit 1
+"""
+THERE: LiteralString = """
+select 1 from unnest(%b::text[], %b::text[], %b::bool[]) as r(rule, key, is_target)
+where exists (
+    select from inhibition i join alert_state s on s.id = i.alert
+    where i.rule = r.rule and i.key = r.key and i.is_source and (r.is_target or not i.is_target)
+    and s.status = 'firing'
+)
 """
 
 
@@ -51,8 +64,17 @@ class Inhibiting(Connected):
         return [row["alert"] for row in rows]
 
 
+def check_places(sends: Statements, book: Book) -> None:
+    """What the book found at places is still so; before it changes anything there."""
+    if book.uninhibited:
+        rules, keys, alerts, both = zip(*((*place, *rest) for place, *rest in sorted(book.uninhibited)), strict=True)
+        sends.execute(INHIBITED, (list(rules), list(keys), list(alerts), list(both), sorted(book.placed)))
+        sends.expect(0, "something that inhibits has begun to fire")
+    _there(sends, book.relied_before)
+
+
 def write_places(sends: Statements, book: Book) -> None:
-    """Where the book's alerts stand now; and that no source has come that the book did not know of."""
+    """Where the book's alerts stand now; after their rows are written."""
     if book.placed:
         sends.execute("delete from inhibition where alert = any(%b::uuid[])", (sorted(book.placed),))
         rows = [(*side.place, name, side.is_source, side.is_target) for name, at in book.placed.items() for side in at]
@@ -62,10 +84,15 @@ def write_places(sends: Statements, book: Book) -> None:
                 " select * from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[], %b::bool[])",
                 tuple(map(list, zip(*sorted(rows), strict=True))),
             )
-    if book.sources_seen:
-        seen = sorted({alert for alerts in book.sources_seen.values() for alert in alerts})
-        sends.execute(NEW_SOURCE, (*_columns(book.sources_seen), seen))
-        sends.expect(0, "something that inhibits has begun to fire")
+    _there(sends, book.relied_after)
+
+
+def _there(sends: Statements, relied: Collection[tuple[Place, bool]]) -> None:
+    """Other sources fire at these places."""
+    if relied:
+        rules, keys, both = zip(*((*place, is_target) for place, is_target in sorted(relied)), strict=True)
+        sends.execute(THERE, (list(rules), list(keys), list(both)))
+        sends.expect(len(relied), "something that inhibits has ended")
 
 
 def _columns(places: Collection[Place]) -> tuple[list[str], list[str]]:

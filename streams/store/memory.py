@@ -90,8 +90,9 @@ class MemoryStore(MemoryClaims):
         found: dict[Place, dict[str, Source]] = {}
         with self._changed:
             for alert, side in self._sides():
-                if side.place in places and side.is_source:
-                    found.setdefault(side.place, {})[alert] = Source(self._alerts[alert].group or "", side.is_target)
+                here = found.setdefault(side.place, {}) if side.place in places and side.is_source else None
+                if here is not None and sum(of.is_target == side.is_target for of in here.values()) < 2:
+                    here[alert] = Source(self._alerts[alert].group or "", side.is_target)
         return found
 
     def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
@@ -206,14 +207,26 @@ class MemoryStore(MemoryClaims):
             raise Conflict("an inbox row was folded elsewhere")
         if save.command and (save.command.api_key, save.command.key) in self._commands:
             raise Conflict("a command was answered under this key")
-        if any(alert not in seen for place, seen in book.sources_seen.items() for alert in self._sources(place, book)):
-            raise Conflict("something that inhibits has begun to fire")
+        self._check_places(book)
         self._check_due(book)
         self._check_pages(save)
 
-    def _sources(self, place: Place, book: Book) -> Collection[str]:
-        """The sources at a place, but for those that the book has ended or moved."""
-        return self.sources([place]).get(place, {}).keys() - book.placed.keys()
+    def _check_places(self, book: Book) -> None:
+        at: dict[Place, list[tuple[str, bool]]] = {}
+        for name, side in self._sides():
+            if side.is_source:
+                at.setdefault(side.place, []).append((name, side.is_target))
+        for place, alert, is_source in book.uninhibited:
+            if any(n not in (alert, *book.placed) and not (both and is_source) for n, both in at.get(place, ())):
+                raise Conflict("something that inhibits has begun to fire")
+        after = {p: [one for one in found if one[0] not in book.placed] for p, found in at.items()}
+        for name, sides in book.placed.items():
+            for side in sides:
+                if side.is_source:
+                    after.setdefault(side.place, []).append((name, side.is_target))
+        for relied, there in ((book.relied_before, at), (book.relied_after, after)):
+            if not all(any(is_target or not both for _, both in there.get(p, ())) for p, is_target in relied):
+                raise Conflict("something that inhibits has ended")
 
     def _check_due(self, book: Book) -> None:
         wanted = {key: due.rev for key, due in book.due_put.items()}

@@ -8,7 +8,7 @@ from domain.book import Book, Entry, Loaded
 from domain.ids import stream_kind
 from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
-from streams.store.inhibiting import write_places
+from streams.store.inhibiting import check_places, write_places
 from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
@@ -47,6 +47,7 @@ def write_rows(sends: Statements, save: Save) -> None:
     _check_reads(sends, book)
     _check_revision(sends, book)
     _write_payloads(sends, book)
+    check_places(sends, book)
     _write_alerts(sends, book)
     write_places(sends, book)
     _write_due(sends, book)

@@ -8,3 +8,4 @@ create table inhibition (
     primary key (rule, key, alert)
 );
 create index inhibition_alert_idx on inhibition (alert);
+create index inhibition_source_idx on inhibition (rule, key, is_target) where is_source;
