@@ -67,7 +67,8 @@ class AlertRow:
     """What is remembered of an alert: its latest word, and where it belongs. `rev` guards every change.
 
     `suppressed` is why nothing is said of it, as `reason/rule`; None: it is spoken of. `flips` are the latest times at
-    which it began or ended, the oldest first: as many as anything counts.
+    which it began or ended, the oldest first: as many as anything counts. `ways` are the alerts that it is besides, one
+    for each further route that it took.
     """
 
     id: str
@@ -88,6 +89,7 @@ class AlertRow:
     payload: str | None = None
     suppressed: str | None = None
     flips: tuple[datetime, ...] = ()
+    ways: tuple[str, ...] = ()
 
     def flipped(self, at: datetime) -> tuple[datetime, ...]:
         """`flips` after the alert began or ended at `at`."""

@@ -45,9 +45,15 @@ def facts_of(config: Config, report: Report) -> Mapping[str, str]:
     return config.facts(alert.labels, alert.annotations, alert.severity.value, report.receipt.integration)
 
 
-def route_of(config: Config, report: Report) -> routing.Routing:
+def routes_of(config: Config, report: Report) -> tuple[routing.Routing, ...]:
     """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
-    return config.route(facts_of(config, report))
+    return config.routes(facts_of(config, report))
+
+
+def way_ids(org: str, config: Config, report: Report) -> tuple[str, ...]:
+    """The identities of an alert for each route that it takes: its own first."""
+    own = alert_id_of(org, report)
+    return (own, *(ids.alert_way(own, routed.path) for routed in routes_of(config, report)[1:]))
 
 
 def places_involved(config: Config, reports: Iterable[Report]) -> frozenset[inhibition.Place]:
@@ -66,11 +72,22 @@ def groups_involved(
     streams: set[str] = set()
     for report in reports:
         row = rows.get(alert_id_of(org, report))
-        if row and row.group:
-            streams.add(row.group)
+        known = (row, *(rows.get(name) for name in row.ways)) if row else ()
+        streams |= {each.group for each in known if each and each.group}
         if report.alert.status is AlertStatus.FIRING:
-            streams.add(ids.group_stream(org, route_of(config, report).group_key))
+            streams |= {ids.group_stream(org, routed.group_key) for routed in routes_of(config, report)}
     return frozenset(streams)
+
+
+def ways_involved(org: str, config: Config, reports: Iterable[Report], rows: Mapping[str, AlertRow]) -> frozenset[str]:
+    """The alerts that folding `reports` may look at besides their own, whose `rows` are there."""
+    found: set[str] = set()
+    for report in reports:
+        row = rows.get(alert_id_of(org, report))
+        found |= {*row.ways} if row else set()
+        if report.alert.status is AlertStatus.FIRING:
+            found |= {*way_ids(org, config, report)[1:]}
+    return frozenset(found)
 
 
 def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[AlertRow]) -> frozenset[str]:
@@ -84,15 +101,39 @@ def alert_id_of(org: str, report: Report) -> str:
     return ids.alert_id(org, report.receipt.integration, report.alert.fingerprint)
 
 
-def fold(book: Book, report: Report) -> None:
-    """Decide what one reported alert changes, into `book`.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An alert on one of the routes that it takes; without one it stays on the route that it took when it began."""
 
-    `book` must hold the alert's row if there is one, the streams of `groups_involved`, those of
+    alert: str
+    routed: routing.Routing | None = None
+
+
+def fold(book: Book, report: Report) -> None:
+    """Decide what one reported alert changes, into `book`: on each of its ways.
+
+    `book` must hold the rows of the alert and of its ways if there are any, the streams of `groups_involved`, those of
     `incidents_involved` and the escalations of these incidents.
     """
+    for way in ways_of(book, report):
+        fold_way(book, report, way)
+
+
+def ways_of(book: Book, report: Report) -> tuple[Way, ...]:
+    """The ways of a reported alert: new ones when it begins to fire, else those that it has."""
+    own = alert_id_of(book.org, report)
+    row = book.alerts.get(own)
+    if report.alert.status is AlertStatus.FIRING and not (row and row.status is AlertStatus.FIRING):
+        routed = routes_of(book.config, report)
+        return tuple(map(Way, way_ids(book.org, book.config, report), routed))
+    return (Way(own), *map(Way, row.ways if row else ()))
+
+
+def fold_way(book: Book, report: Report, way: Way) -> None:
+    """Decide what a report changes of the alert on one of its ways, into `book`."""
     book.end()
     alert, receipt = report.alert, report.receipt
-    row = book.alerts.get(alert_id_of(book.org, report))
+    row = book.alerts.get(way.alert)
     source_time = alert.source_time or receipt.received_at
     if row and not supersedes(source_time, receipt, row):
         return
@@ -103,16 +144,16 @@ def fold(book: Book, report: Report) -> None:
         else:
             _resolve(book, report, row, source_time)
     elif fires:
-        _fire(book, report, row, source_time)
+        _fire(book, report, row, source_time, way)
     else:
-        book.put_alert(_row_of(book, report, row, source_time, alert.severity))
+        book.put_alert(_row_of(way.alert, report, row, source_time, alert.severity))
 
 
-def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datetime, severity: Severity) -> AlertRow:
+def _row_of(name: str, report: Report, row: AlertRow | None, source_time: datetime, severity: Severity) -> AlertRow:
     """The alert's row after this report, still where it was."""
     alert, receipt = report.alert, report.receipt
     return AlertRow(
-        id=row.id if row else alert_id_of(book.org, report),
+        id=name,
         integration=receipt.integration,
         fingerprint=alert.fingerprint,
         status=alert.status,
@@ -129,6 +170,7 @@ def _row_of(book: Book, report: Report, row: AlertRow | None, source_time: datet
         incident=row.incident if row else None,
         payload=row.payload if row else None,
         flips=row.flips if row else (),
+        ways=row.ways if row else (),
         suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
     )
 
@@ -145,22 +187,23 @@ def _cause(report: Report) -> Cause:
     )
 
 
-def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime) -> None:
+def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime, way: Way) -> None:
     facts = facts_of(book.config, report)
-    routed = route_of(book.config, report)
+    alert, routed = way.alert, way.routed or book.config.route(facts)
+    own = way.alert == alert_id_of(book.org, report)
     stream = ids.group_stream(book.org, routed.group_key)
     now = book.begin(_cause(report), report.receipt.received_at, _looked_at(book, stream))
     group = book.read(stream, groups.Group)
-    alert = alert_id_of(book.org, report)
     sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
     book.place(alert, stream, sides, now)
     flips = row.flipped(now) if row else (now,)
     past = Past(flips, group.ended_at)
     why = suppression(book.config, facts, routed, book.inhibitor(alert, sides), past, now)
-    place = place_in(book, stream, why is None, now - timedelta(seconds=routed.reopen_within))
+    place = place_in(book, stream, why is None, _reopens_after(routed, now))
     payload = _keep_payload(book, report)
     new = replace(
-        _row_of(book, report, row, source_time, routed.severity or report.alert.severity),
+        _row_of(alert, report, row, source_time, routed.severity or report.alert.severity),
+        ways=way_ids(book.org, book.config, report)[1:] if own else (),
         group=stream,
         episode=place.episode,
         incident=place.incident,
@@ -188,6 +231,10 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     book.put_alert(new)
     expiry.watch(book, new)
     book.end()
+
+
+def _reopens_after(routed: routing.Routing, now: datetime) -> datetime | None:
+    return now - timedelta(seconds=routed.reopen_within) if routed.reopen_within else None
 
 
 def _flapping(row: AlertRow, routed: routing.Routing, times: int) -> groups.AlertFlapping:
@@ -254,7 +301,7 @@ def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = Non
 
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     """The same alert still fires: counted, and no event unless it became more severe."""
-    new = _row_of(book, report, row, source_time, _severity_now(book.config, report, row))
+    new = _row_of(row.id, report, row, source_time, _severity_now(book, report, row))
     if new.severity.worse_than(row.severity) and not row.suppressed:
         incident = row.incident or ""
         state = book.read(incident, incidents.Incident)
@@ -266,10 +313,13 @@ def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) ->
     expiry.watch(book, new)
 
 
-def _severity_now(config: Config, report: Report, row: AlertRow) -> Severity:
+def _severity_now(book: Book, report: Report, row: AlertRow) -> Severity:
     """How severe a repeated alert is: as before, or as its route or it says now."""
     said = report.alert.severity
-    return said if said is row.severity else route_of(config, report).severity or said
+    if said is row.severity:
+        return said
+    routed = dict(zip(way_ids(book.org, book.config, report), routes_of(book.config, report), strict=True))
+    return (routed[row.id].severity if row.id in routed else None) or said
 
 
 def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) -> Repeat:
@@ -285,7 +335,7 @@ def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -
     involved = stepping.involved(book, group, incident if matters else None, stops)
     now = book.begin(_cause(report), report.receipt.received_at, involved)
     book.place(row.id, group, (), now)
-    new = replace(_row_of(book, report, row, source_time, report.alert.severity), flips=row.flipped(now))
+    new = replace(_row_of(row.id, report, row, source_time, report.alert.severity), flips=row.flipped(now))
     resolved = groups.AlertResolved(
         alert=row.id,
         integration=row.integration,

@@ -40,6 +40,11 @@ def alert_id(org: str, integration: str, fingerprint: str) -> str:
     return derive(org, "alert", integration, fingerprint)
 
 
+def alert_way(alert: str, path: str) -> str:
+    """The alert as it goes another way than its first: by a route that comes after one that says `continue`."""
+    return derive(alert, "way", path)
+
+
 def group_stream(org: str, group_key: str) -> str:
     """The stream of the alert group with this group key."""
     return f"group-{derive(org, 'group', group_key)}"

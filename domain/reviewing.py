@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain import groups, inhibition, stepping
+from domain import groups, ids, inhibition, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert
 from domain.book import Book
 from domain.config import Config
@@ -43,7 +43,7 @@ def review(book: Book, alert_id: str, known: Known, now: datetime) -> None:
     cause = Cause(Actor("system", "pager"), "pager", f"due/{REVIEW}/{alert_id}", alert_id, row.receipt)
     now = book.begin(cause, now, _looked_at(book, row, latest))
     facts = facts_of(book.config, row, known)
-    routed = book.config.route(facts)
+    routed = way_of(book.config, book.org, facts, row)
     sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
     book.place(alert_id, row.group, sides, now)
     group = book.read(row.group, groups.Group)
@@ -60,6 +60,12 @@ def facts_of(config: Config, row: AlertRow, known: Known) -> Mapping[str, str]:
     """What matchers read of an alert that fires."""
     alert = known.alert
     return config.facts(alert.labels, alert.annotations, alert.severity.value, row.integration)
+
+
+def way_of(config: Config, org: str, facts: Mapping[str, str], row: AlertRow) -> Routing:
+    """The route that has brought an alert into its group; the first that it takes now, if none would any more."""
+    routes = config.routes(facts)
+    return next((way for way in routes if ids.group_stream(org, way.group_key) == row.group), routes[0])
 
 
 def places_involved(

@@ -158,7 +158,9 @@ class Rederiver:
         stopped = [e.event.in_flight for e in run if isinstance(e.event, escalations.Stopped)]
         in_flight = frozenset(page for pages_ in stopped for page in pages_)
         numbers = iter([e.event.number for e in run if isinstance(e.event, incidents.Opened)])
-        suppressed = _first(run, groups.AlertSuppressed)
+        about = next((name for e in run if (name := getattr(e.event, "alert", None))), None)
+        said = (e.event for e in run if isinstance(e.event, groups.AlertSuppressed))
+        suppressed = next((event for event in said if event.alert == about), None)
         self._inhibits(suppressed)
         return Book(
             self.org,
@@ -194,9 +196,18 @@ class Rederiver:
         except Tampered as wrong:
             raise Tampered(f"{field}payload.{wrong.field}", wrong.problem, recorded.event) from None
         report = self._report(run, reported, alert, body, salt)
-        self._place(book, report, reported, recorded, field)
-        fold.fold(book, report)
+        name = getattr(recorded.event, "alert", "")
+        self._place(book, name, report, reported, recorded, field)
+        fold.fold_way(book, report, self._way(report, name))
         return book.entries
+
+    def _way(self, report: fold.Report, name: str) -> fold.Way:
+        """The alert that an event names: the reported one, or it on one of its further routes."""
+        if report.alert.status is AlertStatus.FIRING:
+            names = fold.way_ids(self.org, self.inputs.config, report)
+            routed = dict(zip(names, fold.routes_of(self.inputs.config, report), strict=True))
+            return fold.Way(name, routed.get(name))
+        return fold.Way(name)
 
     def _report(self, run: Run, reported: Reported, alert: Alert, body: bytes, salt: bytes) -> fold.Report:
         cause, decided_at = run[0].decision.cause, run[0].decision.decided_at
@@ -213,9 +224,10 @@ class Rederiver:
             held if cause.catch_up else None,
         )
 
-    def _place(self, book: Book, report: fold.Report, reported: Reported, recorded: Recorded, field: str) -> None:
+    def _place(
+        self, book: Book, alert: str, report: fold.Report, reported: Reported, recorded: Recorded, field: str
+    ) -> None:
         """Put the alert's row into the book, as the event found it, where that agrees with the log."""
-        alert = fold.alert_id_of(self.org, report)
         if reported.prior is None:
             return
         row = row_before(self.org, alert, report.receipt.integration, report.alert.fingerprint, reported.prior)
@@ -274,7 +286,7 @@ class Rederiver:
         known = heartbeating.known_of(heartbeat, alert, now)
         report = heartbeating.report_of(heartbeat, name, known, now, write_alert, salt)
         if report is not None:
-            self._place(book, report, reported, recorded, field)
+            self._place(book, fold.alert_id_of(self.org, report), report, reported, recorded, field)
         heartbeating.look(book, Due(heartbeating.HEARTBEAT, name, now), report, known, now)
         return book.entries
 

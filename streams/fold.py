@@ -239,6 +239,9 @@ class Fold:
         """A book that holds all that folding these reports, and telling of these troubles, may look at."""
         config = self.store.config()
         rows = self.store.alerts({folding.alert_id_of(self.org, report) for report in reports})
+        ways = folding.ways_involved(self.org, config, reports, rows)
+        if ways:
+            rows |= self.store.alerts(ways)
         involved = set(folding.groups_involved(self.org, config, reports, rows))
         involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles}
         book = self._book(config, self.store.load(involved), rows, numbers)

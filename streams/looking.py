@@ -72,6 +72,7 @@ def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: d
     reports = [report_of(alert, integration, index, now) for index, alert in enumerate(alerts)]
     rows = view.alerts({folding.alert_id_of(org, report) for report in reports})
     config = view.config()
+    rows |= view.alerts(folding.ways_involved(org, config, reports, rows))
     book = Book(org, config, _Streams(view.load), dict(rows), numbers=repeat(0), tz_version=TZ_VERSION)
     if config.inhibition_rules:
         book.standing |= view.standing(rows)

@@ -150,7 +150,7 @@ class Reviewer:
         sources = self.store.sources({side.place for at in stand.values() for side in at})
         for name, of in facts.items():
             at, row = stand.get(name, ()), rows[name]
-            routed = config.route(of)
+            routed = reviewing.way_of(config, self.org, of, row)
             past = Past(row.flips, self._ended_at(row) if routed.suppress_for else None)
             why = suppression(config, of, routed, inhibitor(name, at, sources), past, now)
             if row.suppressed != (str(why) if why else None) or standing.get(name, ()) != at:

@@ -148,12 +148,18 @@ def target(dsn: str) -> Iterator[Target]:
             world.let_go()
 
 
+NOT_TAKEN = "    - {matchers: ['kind=security'], ack: refused}\n"
+"""A route whose incidents cannot be acknowledged; INC-4 is one of them."""
+
+
 def lived_through(world: ReadWorld) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Let something happen; the names of incidents, and cursors of lists."""
     for name in ("Down", "Up", "Sideways"):
         world.fire(name, service="payments")
     world.advance(minutes=6)
     world.resolve("INC-2")
+    world.configure(world.config.replace("  routes:\n", f"  routes:\n{NOT_TAKEN}"))
+    world.fire("Breach", service="payments", kind="security")
     world.project()
     lists = ("/api/v1/incidents", "/api/v1/alerts", "/api/v1/due")
     cursors = tuple(world.ask(path, limit=1)["next_cursor"] for path in lists)

@@ -321,7 +321,7 @@ def _raw(row: DictRow) -> RawEvent:
 def _alert_row(row: DictRow) -> AlertRow:
     flips = tuple(map(datetime.fromisoformat, row["flips"].split()))
     named = {"id": str(row["id"]), "status": AlertStatus(row["status"]), "severity": Severity(row["severity"])}
-    return AlertRow(**{**row, **named, "flips": flips})
+    return AlertRow(**{**row, **named, "flips": flips, "ways": tuple(row["ways"].split())})
 
 
 def _firing(row: DictRow) -> FiringAlert:

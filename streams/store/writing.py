@@ -113,11 +113,11 @@ def _write_payloads(sends: Statements, book: Book) -> None:
 
 ALERT_COLUMNS = (
     "id", "integration", "fingerprint", "status", "severity", "rev", "source_time", "received_at", "receipt",
-    "first_seen", "last_seen", "count", "group", "episode", "incident", "payload", "suppressed", "flips",
+    "first_seen", "last_seen", "count", "group", "episode", "incident", "payload", "suppressed", "flips", "ways",
 )  # fmt: skip
 ALERT_TYPES = (
     "uuid", "text", "text", "text", "text", "bigint", "timestamptz", "timestamptz", "text",
-    "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text", "text", "text",
+    "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text", "text", "text", "text",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)
 _ARRAYS = ", ".join(f"%b::{kind}[]" for kind in ALERT_TYPES)
@@ -144,6 +144,7 @@ def _write_alerts(sends: Statements, book: Book) -> None:
 def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
     rows = [book.changed_alerts[alert] for alert in alerts]
     columns = {name: [getattr(row, name) for row in rows] for name in ALERT_COLUMNS}
+    columns["ways"] = [" ".join(row.ways) for row in rows]
     columns["flips"] = [" ".join(at.isoformat() for at in row.flips) for row in rows]
     return tuple(columns.values())
 

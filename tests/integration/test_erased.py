@@ -122,7 +122,12 @@ class Site:
         known = {
             "ref": ("INC-1", "INC-2"),
             "receipt": tuple(self.receipts),
-            "kind": ("users", "teams", "services", "escalation_policies", "integrations", "api_keys", "route"),
+            "kind": (
+                *("users", "teams", "services", "escalation_policies", "integrations", "api_keys", "route"),
+                *("inhibition_rules", "time_intervals", "maintenance_windows", "heartbeats"),
+            ),
+            "heartbeat": ("nightly",),
+            "silence_id": ("5b2f0c9e-0000-5000-8000-000000000008",),
             "name": ("ada", "platform", "payments", "two-steps", "alertmanager", "default"),
         }
         document = self.http.get("/openapi.json").json()

@@ -189,6 +189,11 @@ def resolved(asking: Asking, _: int) -> None:
     asking.target.ask("POST", f"/api/v1/incidents/{asking.path['ref']}/resolve")
 
 
+def not_taken(asking: Asking, _: int) -> None:
+    """What nobody may take."""
+    asking.path["ref"] = "INC-4"
+
+
 def referenced(asking: Asking, _: int) -> None:
     """What others need."""
     if asking.label.endswith("/apply"):
@@ -237,6 +242,7 @@ TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
     "forbidden": weak,
     "not_found": unknown,
     "incident_resolved": resolved,
+    "ack_not_allowed": not_taken,
     "referenced": referenced,
     "precondition_failed": stale,
     "body_too_large": lambda asking, _: asking.raw(b" " * (BODY_LIMIT + 1)),

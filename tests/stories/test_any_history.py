@@ -170,6 +170,8 @@ inhibition_rules:
   worse: {source_matchers: ['severity="critical"'], target_matchers: ['severity=~"warning|info"'], equal: [service]}
 """
 SAYING = """
+    - {matchers: ['instance="b"'], team: search, policy: search-only, continue: true}
+    - {matchers: ['alertname="Disk"']}
     - {matchers: ['alertname="Net"'], flap_threshold: 3, flap_window: 1h, flap_quiet: 10m, reopen_within: 5m}
     - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
 """

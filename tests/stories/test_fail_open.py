@@ -20,14 +20,14 @@ from tests.world import alert, webhook
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWorld]:
     """A world with a bug: alerts named Poison cannot be routed."""
-    route_of = folding.route_of
+    routes_of = folding.routes_of
 
-    def broken(config: Config, said: folding.Report) -> routing.Routing:
+    def broken(config: Config, said: folding.Report) -> tuple[routing.Routing, ...]:
         if said.alert.labels["alertname"] == "Poison":
             raise ValueError("a bug")
-        return route_of(config, said)
+        return routes_of(config, said)
 
-    monkeypatch.setattr(folding, "route_of", broken)
+    monkeypatch.setattr(folding, "routes_of", broken)
     made = MemoryWorld()
     yield made
     made.close()
