@@ -128,6 +128,10 @@ def queued(name: str, step: int = 1, user: str = "ada", escalation: str = ESCALA
     return page(name), pages.Queued(escalation, INCIDENT, 1, step, user, "email"), PAGER
 
 
+WHICH = (ALERT, "alertmanager", "955b3f2e0c1d4a77", 1, INCIDENT)
+PAYLOAD = PayloadRef("alert/r-1/0", "00")
+
+
 def story() -> list[Happening]:
     """One incident to which everything happens: every event type is in it."""
     notified = escalations.Notified("team:platform/primary", "ada", "email", page("a"))
@@ -179,6 +183,10 @@ def story() -> list[Happening]:
         (INCIDENT, incidents.Resolved("person"), ADA),
         (INTAKE, AlertsLost("default", "alerts", 7, 3, 41), PAGER),
         (ERASURE, PayloadErased(("comment/1",), "ticket 41"), ADA),
+        (GROUP, groups.AlertFlapping(*WHICH, 5, 600.0), AM),
+        (GROUP, groups.AlertSuppressed(*WHICH, "silence", "night", T0, None, None, "{}:{}", PAYLOAD, PRIOR), PAGER),
+        (GROUP, groups.AlertReleased(*WHICH, "silence", "night", PAYLOAD, PRIOR), PAGER),
+        (INCIDENT, incidents.Reannounced("released"), PAGER),
     ]
 
 

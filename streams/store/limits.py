@@ -70,16 +70,20 @@ class Limited(psycopg.Connection[Row]):
 
 
 def ping(connection: psycopg.Connection[Any]) -> None:
-    """Raise psycopg.OperationalError unless Postgres answers within `CONNECT_TIMEOUT`, or did a moment ago."""
+    """Raise psycopg.OperationalError unless Postgres answers within `CONNECT_TIMEOUT`."""
     if not isinstance(connection, Limited):
         raise TypeError(f"{type(connection).__name__} has no limit")
-    if time.monotonic() - connection.answered_at < FRESH:
-        return
     limit, connection.limit = connection.limit, min(connection.limit, CONNECT_TIMEOUT)
     try:
         connection.execute("")
     finally:
         connection.limit = limit
+
+
+def ping_unless_fresh(connection: psycopg.Connection[Any]) -> None:
+    """As `ping`, of a connection that has not answered a moment ago: for those who try again anyway."""
+    if not isinstance(connection, Limited) or time.monotonic() - connection.answered_at >= FRESH:
+        ping(connection)
 
 
 def connect(dsn: str, seconds: float, **settings: str) -> Limited[TupleRow]:

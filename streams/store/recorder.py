@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from streams.failpoints import effect, reach
-from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping
+from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping_unless_fresh
 from streams.store.statements import Statements
 
 INSERT_LOCK = 7201
@@ -85,7 +85,7 @@ class Datastore(PostgresDatastore):
             max_size=pool_size,
             open=False,
             configure=self.after_connect_func(),
-            check=ping,
+            check=ping_unless_fresh,
             timeout=CONNECT_TIMEOUT,
             reconnect_timeout=RECONNECT,
         )

@@ -72,12 +72,12 @@ def test_what_the_story_leaves(postgres_dsn: str) -> None:
     assert incident["assignees"] == ["grace", "ada"]
     assert (incident["resolved_by"], incident["resolved_at"]) == ("user:ada", at(31))
     assert incident["first_paged_at"] == at(11)
-    assert (incident["version"], incident["position"]) == (10, 31)
+    assert (incident["version"], incident["position"]) == (11, 37)
     assert only(rows, "alerts") == {
         "incident": INCIDENT,
         "alert": ALERT,
-        "last_report_at": T0 + timedelta(hours=1),
-        "position": 30,
+        "last_report_at": at(36),
+        "position": 36,
     }
     assert {row["id"]: (row["status"], row["reason"], row["delivery"]) for row in rows["pages"]} == {
         page("a"): ("sent", None, "d-1"),

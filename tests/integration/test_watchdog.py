@@ -85,6 +85,7 @@ def test_a_frozen_role_is_seen_and_told_of_with_kafka_and_worker_stopped(guarded
         for name in ("DiskFull", "SlowQueries"):
             world.send(name, service="payments")
         first = until("the lag to be seen", lambda: guarded.worker(waiting=2))
+        until("the relay to have copied it all", lambda: guarded.role("relay").waiting == 0 or None)
         guarded.broker.stop()
         risen = until("the lag to rise", lambda: guarded.worker(lag_seconds=first.lag_seconds + 2))
         assert risen.waiting == 2

@@ -100,8 +100,8 @@ MUTANTS = {
     ),
     "a source that has ended still inhibits": (
         "domain/book.py",
-        "                self.wake(INHIBIT,",
-        "                False and self.wake(INHIBIT,",
+        "            self.wake(INHIBIT,",
+        "            False and self.wake(INHIBIT,",
     ),
     "an alert inhibits itself": (
         "domain/inhibition.py",
