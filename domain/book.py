@@ -5,7 +5,7 @@ what the ones before it wrote), and is then saved in one transaction. Nothing in
 only if every stream, row and deadline that was looked at is still as it was; otherwise all is decided again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -32,6 +32,28 @@ class Loaded:
     def absent(cls, stream: str) -> "Loaded":
         """A stream that has no events yet."""
         return cls(initial(stream))
+
+
+class Lazily(dict[str, Loaded]):
+    """Every stream there is, read by `read` when it is looked at, and what a book that is opened on it changes.
+
+    There is no stream that is not there, only some without events.
+    """
+
+    def __init__(self, read: Callable[[str], Loaded]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, stream: str) -> Loaded:
+        self[stream] = self._read(stream)
+        return self[stream]
+
+    def __contains__(self, stream: object) -> bool:
+        return True
+
+    def get(self, stream: str, default: object = None) -> Loaded:
+        """The stream."""
+        return self[stream]
 
 
 @dataclass(frozen=True, slots=True)

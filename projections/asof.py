@@ -100,25 +100,6 @@ def _after(loaded: Loaded, line: Line) -> Loaded:
     return Loaded(state, line.version, hash_of(line), stored.decision.decided_at)
 
 
-class Streams(dict[str, Loaded]):
-    """What a book is opened on: every stream there is, read when it is looked at, and the book's own changes."""
-
-    def __init__(self, asof: AsOf) -> None:
-        super().__init__()
-        self._asof = asof
-
-    def __missing__(self, stream: str) -> Loaded:
-        self[stream] = self._asof[stream]
-        return self[stream]
-
-    def __contains__(self, stream: object) -> bool:
-        return True
-
-    def get(self, stream: str, default: object = None) -> Loaded:
-        """The stream; there is none that is not there, only some without events."""
-        return self[stream]
-
-
 class Pending(dict[str, tuple[PendingPage, ...]]):
     """The pending pages of each escalation that is asked for; those `in_flight` were with a channel."""
 

@@ -25,7 +25,7 @@ from domain import (
 from domain import delivering as deliveries
 from domain import folding as fold
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat
-from domain.book import Book, Due, Entry
+from domain.book import Book, Due, Entry, Lazily
 from domain.commands import PersonCommand
 from domain.decision import RULES_VERSION, PayloadRef, Refused
 from domain.erasing import PayloadErased, erasure_stream
@@ -36,7 +36,7 @@ from domain.intake import AlertsLost
 from domain.pages import Page, PageStatus
 from domain.severity import Severity
 from domain.troubles import Trouble, fall_back
-from projections.asof import AsOf, Pending, Streams
+from projections.asof import AsOf, Pending
 from projections.comparing import compared
 from projections.findings import Finding, Verdict
 from projections.inputs import Erased, Inhibiting, Inputs, Tampered, row_before
@@ -165,7 +165,7 @@ class Rederiver:
         return Book(
             self.org,
             self.inputs.config,
-            Streams(self.asof),
+            Lazily(self.asof.__getitem__),
             pending=Pending(self.asof, in_flight),
             numbers=numbers,
             tz_version=run[0].decision.tz_version,

@@ -30,7 +30,7 @@ from schemas.received import AlertReceived, encode
 from streams.clock import Clock
 from streams.feeding import unfed
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
-from streams.store.deciding import TZ_VERSION, add_escalations, decide
+from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide
 
 log = structlog.get_logger()
 
@@ -245,10 +245,7 @@ class Fold:
         involved = set(folding.groups_involved(self.org, config, reports, rows))
         involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles}
         book = self._book(config, self.store.load(involved), rows, numbers)
-        if config.inhibition_rules:
-            book.standing |= self.store.standing(rows)
-            stand = {side.place for sides in book.standing.values() for side in sides}
-            book.sources |= self.store.sources(stand | folding.places_involved(config, reports))
+        add_inhibition(self.store, book, folding.places_involved(config, reports))
         return book
 
     def _book(

@@ -3,7 +3,7 @@
 That is a store as it is now, a store as it was, or a configuration alone.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from domain import folding
 from domain.alerts import Alert, AlertRow
-from domain.book import Book, Loaded
+from domain.book import Book, Lazily, Loaded
 from domain.config import Config
 from domain.explaining import Explained, explain, report_of
 from domain.inhibition import Place, Side, Source
@@ -73,27 +73,15 @@ def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: d
     rows = view.alerts({folding.alert_id_of(org, report) for report in reports})
     config = view.config()
     rows |= view.alerts(folding.ways_involved(org, config, reports, rows))
-    book = Book(org, config, _Streams(view.load), dict(rows), numbers=repeat(0), tz_version=TZ_VERSION)
+    book = Book(
+        org,
+        config,
+        Lazily(lambda stream: view.load([stream])[stream]),
+        dict(rows),
+        numbers=repeat(0),
+        tz_version=TZ_VERSION,
+    )
     if config.inhibition_rules:
         book.standing |= view.standing(rows)
         book.sources |= view.sources(folding.places_involved(config, reports))
     return explain(book, reports, now)
-
-
-class _Streams(dict[str, Loaded]):
-    """Every stream there is, read when it is looked at, and what the book writes."""
-
-    def __init__(self, load: Callable[[Collection[str]], Mapping[str, Loaded]]) -> None:
-        super().__init__()
-        self._load = load
-
-    def __missing__(self, stream: str) -> Loaded:
-        self[stream] = self._load([stream])[stream]
-        return self[stream]
-
-    def __contains__(self, stream: object) -> bool:
-        return True
-
-    def get(self, stream: str, default: object = None) -> Loaded:
-        """The stream; there is none that is not there, only some without events."""
-        return self[stream]

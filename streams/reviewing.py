@@ -29,7 +29,7 @@ from schemas.payloads import read_alert
 from streams.clock import Clock
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, FiringAlert, Save, Store, Unavailable
-from streams.store.deciding import TZ_VERSION, add_escalations, decide
+from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide
 
 log = structlog.get_logger()
 
@@ -205,10 +205,7 @@ class Reviewer:
         numbers = (number for _ in alerts for number in self.store.next_numbers(1))
         book = Book(self.org, config, streams, rows, pending, numbers, TZ_VERSION)
         known = _known_of(found)
-        if config.inhibition_rules:
-            book.standing |= self.store.standing(rows)
-            stand = {side.place for at in book.standing.values() for side in at}
-            book.sources |= self.store.sources(stand | reviewing.places_involved(config, rows, known))
+        add_inhibition(self.store, book, reviewing.places_involved(config, rows, known))
         for name in sorted(known):
             reviewing.review(book, name, known[name], now)
         return book

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import structlog
 import tzdata
@@ -10,6 +10,7 @@ import tzdata
 from domain import ids
 from domain.book import Book, Loaded, PendingPage
 from domain.incidents import Incident
+from domain.inhibition import Place
 from streams.store.base import Conflict, Save, Store
 
 log = structlog.get_logger()
@@ -59,3 +60,11 @@ def add_escalations(store: Store, org: str, streams: dict[str, Loaded]) -> dict[
     pending = store.pending_pages(latest) if latest else {}
     streams |= store.load([page.id for pages in pending.values() for page in pages])
     return pending
+
+
+def add_inhibition(store: Store, book: Book, places: Collection[Place]) -> None:
+    """Load into `book` where its alerts stand, and who inhibits there and at `places`; if any rule inhibits."""
+    if book.config.inhibition_rules:
+        book.standing |= store.standing(book.alerts)
+        stand = {side.place for sides in book.standing.values() for side in sides}
+        book.sources |= store.sources(stand.union(places))
