@@ -127,9 +127,10 @@ class RealWorld(World):
 
     def settle(self) -> None:
         """Wait until everything that is due has been done."""
-        until("everything to settle", self._settled)
+        until(lambda: f"everything to settle: {self._unsettled()}", lambda: None if self._unsettled() else True)
 
-    def _settled(self) -> bool | None:
+    def _unsettled(self) -> dict[str, int]:
+        """What is still to be done, by kind."""
         query = """select (select coalesce(sum("offset" + 1), 0) from tocsin.tracking),
             (select count(*) from tocsin.due where at <= %(now)s or held is not null),
             (select count(*) from tocsin.pages where status in ('queued', 'claimed') and at <= %(now)s),
@@ -138,7 +139,8 @@ class RealWorld(World):
             row = connection.execute(query, {"now": self.now()}).fetchone()
         assert row is not None
         folded, due, pages, head, position = row
-        return (folded >= self._posted and not due and not pages and head == position) or None
+        left = {"alerts": max(self._posted - folded, 0), "due": due, "pages": pages, "projecting": (head or 0) - (position or 0)}
+        return {kind: count for kind, count in left.items() if count}
 
     def advance(self, **delta: float) -> None:
         """In steps: what is due earlier is done earlier, whichever process does it."""
@@ -220,14 +222,14 @@ def with_keys(config: str, running: Running) -> str:
     return config.replace(plain, f"{plain} token_hashes: ['{token}'],") + (f"api_keys:\n{keys}\n")
 
 
-def until(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """The first answer of `look` that is not None. Fails after `patience` seconds."""
+def until(what: str | Callable[[], str], look: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """The first answer of `look` that is not None. Fails after `patience` seconds, with what it was waiting for."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         if (found := look()) is not None:
             return found
         time.sleep(0.03)
-    raise AssertionError(f"waited {patience:.0f} s for {what}")
+    raise AssertionError(f"waited {patience:.0f} s for {what if isinstance(what, str) else what()}")
 
 
 def free_port() -> int:

@@ -226,7 +226,7 @@ def test_a_timeline_reads_as_what_happened(bench: Bench, queries: Queries) -> No
     timeline = queries.timeline("7")
 
     assert timeline is not None
-    assert [entry.position for entry in timeline.entries] == list(range(4, 32))
+    assert [entry.position for entry in timeline.entries] == [*range(4, 32), *range(34, 38)]
     first, paged = timeline.entries[0], timeline.entries[7]
     assert first.text == "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires"
     assert (first.actor, first.origin, first.correlation_id) == ("integration:alertmanager", "api", "r-1")
