@@ -127,7 +127,10 @@ class RealWorld(World):
 
     def settle(self) -> None:
         """Wait until everything that is due has been done."""
-        until(lambda: f"everything to settle: {self._unsettled()}", lambda: None if self._unsettled() else True)
+        until(lambda: f"everything to settle: {self._unsettled()}", self._settled)
+
+    def _settled(self) -> bool | None:
+        return None if self._unsettled() else True
 
     def _unsettled(self) -> dict[str, int]:
         """What is still to be done, by kind."""
@@ -139,7 +142,12 @@ class RealWorld(World):
             row = connection.execute(query, {"now": self.now()}).fetchone()
         assert row is not None
         folded, due, pages, head, position = row
-        left = {"alerts": max(self._posted - folded, 0), "due": due, "pages": pages, "projecting": (head or 0) - (position or 0)}
+        left = {
+            "alerts": max(self._posted - folded, 0),
+            "due": due,
+            "pages": pages,
+            "projecting": (head or 0) - (position or 0),
+        }
         return {kind: count for kind, count in left.items() if count}
 
     def advance(self, **delta: float) -> None:
