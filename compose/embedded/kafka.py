@@ -27,8 +27,17 @@ from compose.processes import (
     wait_until,
 )
 
-LOG_CONFIG = Path(__file__).with_name("log4j2.yaml")
-JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true")
+LOGGING = {
+    "defaultLogLevel": "warn",
+    "showDateTime": "true",
+    "dateTimeFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSX",
+    "showThreadName": "false",
+}
+"""Of slf4j's SimpleLogger, which writes to the error output."""
+JVM = (
+    *("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true"),
+    *(f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in LOGGING.items()),
+)
 API_VERSIONS = 18  # the request any client sends first
 
 
@@ -120,7 +129,7 @@ class EmbeddedKafka:
         properties.write_text(_properties(self.port, controller_port))
         java = find_java(self._java_home).path
         jars = verified_jars(say=self._say)
-        jvm = (str(java), *JVM, f"-Dlog4j2.configurationFile={LOG_CONFIG.as_uri()}", "-cp", f"{jars}/*")
+        jvm = (str(java), *JVM, "-cp", f"{jars}/*")
         if not (self.data_dir / "data" / "meta.properties").exists():  # written last, by a rename
             self._format(jvm)
         # Run in the directory itself, with paths relative to it: Kafka would split a path at a comma, and take a
