@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
@@ -65,6 +65,8 @@ class Datastore(PostgresDatastore):
             schema=schema,
             originator_id_type="text",
         )
+        self._kept = threading.local()
+        self._idle = int(statement_timeout * 1000)
         asked = conninfo_to_dict(dsn)
         settings = (
             f"-c search_path={schema} -c statement_timeout={int(statement_timeout * 1000)}"
@@ -90,6 +92,38 @@ class Datastore(PostgresDatastore):
             reconnect_timeout=RECONNECT,
         )
 
+    @contextmanager
+    def get_connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """The connection that this thread keeps, or one of the pool; raises the library's errors either way."""
+        kept = getattr(self._kept, "connection", None)
+        if kept is None:
+            with super().get_connection() as connection:
+                yield connection
+            return
+        try:
+            yield kept
+        except psycopg.IntegrityError as error:
+            raise IntegrityError(str(error)) from error
+        except psycopg.DataError as error:
+            raise DataError(str(error)) from error
+        except psycopg.OperationalError as error:
+            raise OperationalError(str(error)) from error
+
+    @contextmanager
+    def keeping(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """Everything that this thread does meanwhile is done on one connection, which Postgres ends when it is idle
+        for longer than a statement may take.
+        """
+        with super().get_connection() as connection:
+            connection.execute(f"set idle_session_timeout = {self._idle}")
+            self._kept.connection = connection
+            try:
+                yield connection
+            finally:
+                del self._kept.connection
+                if not connection.closed:
+                    connection.execute("reset idle_session_timeout")
+
     def register_type_adapters(self) -> None:
         """Nothing: there are no composite types, and a store can be opened while its database is away."""
 
@@ -99,7 +133,7 @@ class Recorder(PostgresProcessRecorder):
 
     def __init__(self, datastore: Datastore) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
-        self._mine = threading.local()
+        self._keeping = datastore.keeping
 
     def create_table(self) -> None:
         """Nothing: tables are made by numbered migrations."""
@@ -120,8 +154,7 @@ class Recorder(PostgresProcessRecorder):
         reach("save:begin")
         with self.transaction() as cursor:
             with Statements.sent(cursor.connection) as sends:
-                if not getattr(self._mine, "held", False):
-                    sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
+                sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
                 with_them(sends)
                 if events:
                     sends.execute(INSERT, self._columns(events, hashes))
@@ -134,15 +167,17 @@ class Recorder(PostgresProcessRecorder):
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the insert lock for several transactions of this thread; everybody else's saves wait."""
-        with self.datastore.get_connection() as connection:
+        """Hold the insert lock for all that this thread does meanwhile, on one connection; everybody else's saves wait.
+
+        They do not wait for one that stands still (a process that is stopped): Postgres ends its session, and the lock
+        with it, after the statement time-out. What it then saves fails, since it saves on the connection that is gone.
+        """
+        with self._keeping() as connection:
             try:
                 with effect("lock"):
                     connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
-                self._mine.held = True
                 yield
             finally:
-                self._mine.held = False
                 if not connection.closed:  # whatever went wrong, it does not go back to the pool with the lock
                     connection.execute("select pg_advisory_unlock_all()")
 
