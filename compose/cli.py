@@ -15,6 +15,7 @@ import click
 
 from compose import (
     acting,
+    alerting,
     auditing,
     configuring,
     erasing,
@@ -22,6 +23,7 @@ from compose import (
     firing,
     heartbeats,
     importing,
+    merging,
     people,
     rebuilding,
     restoring,
@@ -42,6 +44,8 @@ PEOPLE = (
     people.show,
     people.mail,
     *acting.COMMANDS,
+    *alerting.COMMANDS,
+    *merging.COMMANDS,
     *explaining.COMMANDS,
     *firing.COMMANDS,
     *silencing.COMMANDS,

@@ -25,9 +25,10 @@ from schemas.api import (
     ReceiptAnswer,
     Timeline,
 )
+from schemas.api_alerts import AlertAnswer, AlertDetail
 from schemas.api_explained import ExplainAnswer
 from schemas.api_heartbeats import HeartbeatList, PingAnswer
-from schemas.api_reads import DueList
+from schemas.api_reads import AlertList, DueList
 from schemas.api_receipts import ReceiptView
 from schemas.status import Status
 
@@ -111,19 +112,31 @@ class Client:
 
     def act(self, ref: str, verb: str, body: Mapping[str, Any] | None = None) -> CommandAnswer:
         """Ask a command of an incident: `ack`, `assign` with its users, ..."""
-        return self._command(f"/api/v1/incidents/{ref}/{verb}", body)
+        return self._command(CommandAnswer, f"/api/v1/incidents/{ref}/{verb}", body)
+
+    def alerts(self, **filters: Any) -> AlertList:
+        """Alerts, the latest to appear first; filters are those of GET /api/v1/alerts."""
+        return self._get(AlertList, "/api/v1/alerts", filters)
+
+    def alert(self, alert: str) -> AlertDetail:
+        """One alert and what happened to it."""
+        return self._get(AlertDetail, f"/api/v1/alerts/{quote(alert, safe='')}", {})
+
+    def act_on_alert(self, alert: str, verb: str) -> AlertAnswer:
+        """Ask a command of an alert: `ack`, `unack` or `resolve`."""
+        return self._command(AlertAnswer, f"/api/v1/alerts/{quote(alert, safe='')}/{verb}", None)
 
     def create(self, body: Mapping[str, Any]) -> CommandAnswer:
         """Open an incident that no alert reports."""
-        return self._command("/api/v1/incidents", body)
+        return self._command(CommandAnswer, "/api/v1/incidents", body)
 
-    def _command(self, path: str, body: Mapping[str, Any] | None) -> CommandAnswer:
+    def _command(self, model: type[M], path: str, body: Mapping[str, Any] | None) -> M:
         """Ask again when nobody knows whether it was done: under one idempotency key it is done once."""
         headers = {"Idempotency-Key": str(uuid4())}
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = self._ask("POST", path, json=body, headers=headers)
-                return CommandAnswer.model_validate_json(answer.content)
+                return model.model_validate_json(answer.content)
             except Refusal as refusal:
                 if attempt == ATTEMPTS or refusal.status not in (0, 503):
                     raise
@@ -157,9 +170,8 @@ class Client:
         return SILENCES.validate_json(answer.content)
 
     def set_silence(self, silence: Mapping[str, Any]) -> SilenceSet:
-        """Silence alerts. When no answer comes it may be set all the same: list them before it is asked again."""
-        answer = self._ask("POST", "/api/v2/silences", json=silence)
-        return SilenceSet.model_validate_json(answer.content)
+        """Silence alerts."""
+        return self._command(SilenceSet, "/api/v1/silences", silence)
 
     def end_silence(self, name: str) -> None:
         """End a silence before its time."""

@@ -21,9 +21,16 @@ from compose.progress import console
 from projections.sentences import plain
 from schemas.api import IncidentView, Timeline
 from streams.channels.maildir import Mailbox, format_mail
+from streams.channels.untrusted import web_url
 
 COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
-STATUS_COLOURS = {"triggered": "bold red", "acknowledged": "yellow", "in_progress": "yellow", "resolved": "green"}
+STATUS_COLOURS = {
+    "triggered": "bold red",
+    "acknowledged": "yellow",
+    "in_progress": "yellow",
+    "resolved": "green",
+    "merged": "dim",
+}
 
 LONGEST_WORDS = 500
 """Characters of a comment that a timeline shows."""
@@ -61,8 +68,10 @@ def told() -> Iterator[None]:
 
 
 @click.command("list")
-@click.option("--status", multiple=True, help="triggered, acknowledged, in_progress, resolved; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
+@click.option(
+    "--status", multiple=True, help="triggered, acknowledged, in_progress, resolved, merged; may be repeated."
+)
+@click.option("--all", "everything", is_flag=True, help="Resolved and merged ones too.")
 @click.option("--team", help="Of this team only.")
 @click.option("--service", help="Of this service only.")
 @click.option("--limit", default=50, show_default=True, help="How many; 200 at most.")
@@ -79,7 +88,7 @@ def list_incidents(
     key: str | None,
     data_dir: Path,
 ) -> None:
-    """List incidents, newest first; by default those that are not resolved."""
+    """List incidents, newest first; by default those that are open."""
     wanted = status or (() if everything else ("triggered", "acknowledged", "in_progress"))
     with client(url, key, data_dir, "viewer") as gateway:
         found = gateway.incidents(status=wanted, team=team, service=service, limit=limit)
@@ -127,6 +136,10 @@ def print_timeline(screen: Console, timeline: Timeline) -> None:
         f"{escape(incident.team)} · escalation policy {escape(incident.policy)} · opened {ago(incident.opened_at)} · "
         f"{incident.alerts_firing} of {incident.alerts_total} alerts firing"
     )
+    ours = [("runbook", incident.runbook or ""), *((link.name, link.url) for link in incident.links)]
+    for name, url in ours:
+        if web_url(url):
+            screen.print(f"{escape(plain(name))}: {escape(url)}", soft_wrap=True)
     table = Table("when (UTC)", "", "who", box=None, pad_edge=False)
     for entry in timeline.entries:
         said = f"{entry.text}: {plain(entry.words, LONGEST_WORDS)}" if entry.words else entry.text
@@ -205,6 +218,8 @@ def ago(moment: datetime) -> str:
 
 
 def _status(incident: IncidentView) -> str:
+    if incident.merged_into:
+        return f"[{STATUS_COLOURS[incident.status]}]{incident.status} into {incident.merged_into}[/]"
     by = (
         f" by {escape(incident.acknowledged_by)}"
         if incident.status == "acknowledged" and incident.acknowledged_by

@@ -149,7 +149,7 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     store = open_store(settings)
     heartbeats = Heartbeating(store, folding(settings, store, clock), clock)
     reach = channels(settings, clock)
-    paging = Pager(store, settings.org, clock, reach, settings.pages_per_minute)
+    paging = Pager(store, settings.org, clock, reach, settings.pages_per_minute, settings.public_url)
     try:
         async with gateways_watched(settings, _dsn(settings), store, clock, reach):
             reviewer = Reviewer(store, settings.org, clock)

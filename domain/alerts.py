@@ -68,7 +68,8 @@ class AlertRow:
 
     `suppressed` is why nothing is said of it, as `reason/rule`; None: it is spoken of. `flips` are the latest times at
     which it began or ended, the oldest first: as many as anything counts. `ways` are the alerts that it is besides, one
-    for each further route that it took.
+    for each further route that it took. `acknowledged` is the person (`user:ada`) who has it while it fires. `closed`:
+    a person said that it is over; a report of that firing, whose source time is not later, does not fire it again.
     """
 
     id: str
@@ -90,6 +91,12 @@ class AlertRow:
     suppressed: str | None = None
     flips: tuple[datetime, ...] = ()
     ways: tuple[str, ...] = ()
+    acknowledged: str | None = None
+    closed: datetime | None = None
+
+    def is_over(self, source_time: datetime) -> bool:
+        """Whether a person has closed the firing that a report with this source time speaks of."""
+        return self.closed is not None and source_time <= self.closed
 
     def flipped(self, at: datetime) -> tuple[datetime, ...]:
         """`flips` after the alert began or ended at `at`."""

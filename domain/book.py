@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from domain.alerts import AlertRow
+from domain.belonging import Part
 from domain.config import Config
+from domain.correlating import Candidate, Candidates, Spot
 from domain.decision import RULES_VERSION, Cause, Decision, PayloadRef, seal
 from domain.events import Event, State, evolve, initial
 from domain.inhibition import INHIBIT, Inhibitor, Place, Side, Source, inhibitor
@@ -119,6 +121,7 @@ class Book:
         alerts: the loaded alert rows, keyed by alert id.
         pending: pages queued or claimed, keyed by escalation; the streams of the queued ones are loaded too.
         sources: firing alerts that inhibit, by their place: some of them, of either power (`Store.sources`).
+        candidates: open incidents that alerts may join, where these look for them.
         standing: where the loaded alerts stand that are known to inhibit or to be inhibited.
         numbers: incident numbers, taken one by one.
         tz_version: version of the time zone data that deadlines are computed with.
@@ -133,6 +136,7 @@ class Book:
     tz_version: str = ""
     sources: dict[Place, dict[str, Source]] = field(default_factory=dict)
     standing: dict[str, tuple[Side, ...]] = field(default_factory=dict)
+    candidates: Candidates = field(default_factory=Candidates)
     entries: list[Entry] = field(default_factory=list)
     changed_alerts: dict[str, AlertRow] = field(default_factory=dict)
     alert_revs: dict[str, int] = field(default_factory=dict)
@@ -140,13 +144,17 @@ class Book:
     due_dropped: dict[tuple[str, str], int | None] = field(default_factory=dict)
     due_by: dict[tuple[str, str], datetime] = field(default_factory=dict)
     due_woken: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    moved: dict[tuple[Part, str], str] = field(default_factory=dict)
     pages_put: list[PageRow] = field(default_factory=list)
     pages_cancelled: list[str] = field(default_factory=list)
     payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     placed: dict[str, tuple[Side, ...]] = field(default_factory=dict)
+    displaced: set[str] = field(default_factory=set)
     uninhibited: set[tuple[Place, str, bool]] = field(default_factory=set)
     relied_before: set[tuple[Place, bool]] = field(default_factory=set)
     relied_after: set[tuple[Place, bool]] = field(default_factory=set)
+    opened: dict[Spot, tuple[Candidate, ...]] = field(default_factory=dict)
+    alone: dict[Spot, datetime] = field(default_factory=dict)
     _base: dict[str, int] = field(default_factory=dict)
     _decision: Decision | None = None
     _reads: dict[str, int] = field(default_factory=dict)
@@ -160,14 +168,25 @@ class Book:
         """
         if self._decision is not None:
             self.end()
-        now = at
+        now = self._latest(at, involved)
+        self._decision = Decision(now, cause, self.config.revision, RULES_VERSION, self.tz_version)
+        return now
+
+    def involve(self, involved: Iterable[str]) -> datetime:
+        """The current decision, which has written nothing yet, involves more streams; returns its time, as `begin`."""
+        if self._decision is None:
+            raise RuntimeError("streams are involved outside a decision")
+        now = self._latest(self._decision.decided_at, involved)
+        self._decision = replace(self._decision, decided_at=now)
+        return now
+
+    def _latest(self, at: datetime, involved: Iterable[str]) -> datetime:
         for stream in involved:
             loaded = self.streams.get(stream)
             if loaded and loaded.last_at:
                 self._look(stream, loaded)
-                now = max(now, loaded.last_at)
-        self._decision = Decision(now, cause, self.config.revision, RULES_VERSION, self.tz_version)
-        return now
+                at = max(at, loaded.last_at)
+        return at
 
     def end(self) -> None:
         """Close the current decision: its events get the list of what it read. Other reads are forgotten."""
@@ -176,7 +195,12 @@ class Book:
             return
         written = {stream for stream, _, _ in self._written}
         reads = tuple(sorted((s, v) for s, v in self._reads.items() if s not in written))
-        decision = replace(self._decision, reads=reads) if reads else self._decision
+        made = self._decision
+        decision = (
+            Decision(made.decided_at, made.cause, made.config_revision, made.rules_version, made.tz_version, reads)
+            if reads
+            else made
+        )
         self.entries += [Entry(*event, decision) for event in self._written]
         self._decision = None
         self._written.clear()
@@ -224,6 +248,10 @@ class Book:
         self.alert_revs.setdefault(row.id, rev)
         self.alerts[row.id] = self.changed_alerts[row.id] = row
 
+    def move_alerts(self, part: Part, before: str, after: str) -> None:
+        """Have the rows of an episode's alerts say `after` where they say that they belong to the incident `before`."""
+        self.moved[part, before] = after
+
     def put_due(self, due: Due) -> None:
         """Set a deadline (`due.rev` is the one it replaces, 0 for a new one)."""
         self.due_put[due.kind, due.key] = due
@@ -266,6 +294,8 @@ class Book:
         before = self.standing.get(alert, ())
         if sides == before:
             return
+        if before:
+            self.displaced.add(alert)
         for side in before:
             self.sources.get(side.place, {}).pop(alert, None)
         for side in sides:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import incidents, stepping
+from domain import incidents, merging, stepping
 from domain.book import Book
 from domain.config import Config
 from domain.decision import Cause, Refused
@@ -21,6 +21,7 @@ from domain.incidents import (
     Start,
     Unacknowledge,
 )
+from domain.merging import BelongingCommand
 from domain.severity import Severity
 
 
@@ -53,7 +54,9 @@ class Create:
     policy: str | None = None
 
 
-PersonCommand = Acknowledge | Unacknowledge | Start | Resolve | Reopen | Assign | SetSeverity | Note | Create
+OwnCommand = Acknowledge | Unacknowledge | Start | Resolve | Reopen | Assign | SetSeverity | Note
+"""What a person may ask of an incident, and of no other."""
+PersonCommand = OwnCommand | Create | BelongingCommand
 """What a person may ask of an incident."""
 
 
@@ -61,14 +64,16 @@ def execute(book: Book, incident: str, command: PersonCommand, cause: Cause, now
     """Decide a person's command on an incident, into `book`; returns the incident as it then is.
 
     `book` must hold the incident (to be created: absent, with a number to take), its latest escalation and its pending
-    pages. Nothing is written when the incident already is as asked. Raises Refused when its status does not allow the
-    command, or when it names somebody or something that is not configured.
+    pages; for a command about what belongs to it also what `merging.execute` says. Nothing is written when the incident
+    already is as asked. Raises Refused when its status does not allow the command, or when it names somebody or
+    something that is not configured.
     """
     before = book.read(incident, Incident)
-    stops = isinstance(command, Acknowledge | Start | Resolve)
-    now = book.begin(cause, now, stepping.of_incident(book, incident, stops))
+    now = book.begin(cause, now, _involved(book, incident, command))
     if isinstance(command, Create):
         _create(book, incident, command, now)
+    elif isinstance(command, BelongingCommand):
+        merging.execute(book, incident, command, now)
     else:
         for event in incidents.decide(_asked(book, incident, command), before):
             _follow(book, incident, event, before, now)
@@ -77,7 +82,13 @@ def execute(book: Book, incident: str, command: PersonCommand, cause: Cause, now
     return book.read(incident, Incident)
 
 
-def _asked(book: Book, incident: str, command: PersonCommand) -> IncidentCommand:
+def _involved(book: Book, incident: str, command: PersonCommand) -> list[str]:
+    if isinstance(command, BelongingCommand):
+        return merging.involved(book, incident, command)
+    return stepping.of_incident(book, incident, stops=isinstance(command, Acknowledge | Start | Resolve))
+
+
+def _asked(book: Book, incident: str, command: OwnCommand) -> IncidentCommand:
     """The incident's own command, with what it takes from elsewhere."""
     match command:
         case Assign(users=users):
@@ -87,8 +98,6 @@ def _asked(book: Book, incident: str, command: PersonCommand) -> IncidentCommand
         case Note(words=words):
             ref = f"{incident}/{book.streams[incident].version + 1}"
             return Comment(book.put_payload(ref, words.salt, words.text.encode()))
-        case Create():
-            raise TypeError("an incident that exists cannot be created")
         case _:
             return command
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from domain.correlating import CorrelationRule, Kinships
 from domain.facts import EVERY, facts, is_fact, recorded
 from domain.heartbeats import Heartbeat
 from domain.inhibition import InhibitionRule
@@ -182,7 +183,18 @@ class RouteTree:
 
 
 ConfigObject = (
-    User | Team | Service | Policy | Integration | ApiKey | RouteTree | InhibitionRule | Interval | Window | Heartbeat
+    User
+    | Team
+    | Service
+    | Policy
+    | Integration
+    | ApiKey
+    | RouteTree
+    | InhibitionRule
+    | CorrelationRule
+    | Interval
+    | Window
+    | Heartbeat
 )
 """What configuration files declare."""
 Standing = ConfigObject | Silence
@@ -201,13 +213,13 @@ def hashes(item: ConfigObject) -> tuple[str, ...]:
 
 
 def _quieting(item: Standing) -> frozenset[str]:
-    """The labels and facts that are read of an alert by what keeps Tocsin from speaking of it."""
+    """The labels and facts that are read of an alert by what keeps Tocsin from speaking of it by itself."""
     match item:
         case Silence():
             return frozenset(matcher.label for matcher in item.matchers)
         case InhibitionRule():
             return frozenset(matcher.label for matcher in item.source + item.target).union(item.equal)
-        case Window():
+        case Window() | CorrelationRule():
             return item.reads
         case Heartbeat():
             return frozenset(matcher.label for matcher in item.fed_by)
@@ -224,7 +236,7 @@ class Config:
     """All configuration at one revision.
 
     `labels_read`: see `routing.labels_read`; `facts_read`: the facts that any matcher names; `tree`: the routing tree
-    with everything inherited.
+    with everything inherited; `kinships`: which services depend on each other.
     """
 
     revision: int = 0
@@ -236,6 +248,7 @@ class Config:
     api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
     root: Route | None = None
     inhibition_rules: Mapping[str, InhibitionRule] = field(default_factory=dict)
+    correlation_rules: Mapping[str, CorrelationRule] = field(default_factory=dict)
     silences: Mapping[str, Silence] = field(default_factory=dict)
     windows: Mapping[str, Window] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
@@ -244,6 +257,7 @@ class Config:
     labels_read: frozenset[str] = frozenset()
     facts_read: frozenset[str] = frozenset()
     tree: Node | None = None
+    kinships: Kinships = field(default_factory=Kinships, repr=False, compare=False)
     _routed: dict[tuple[object, ...], tuple[Routing, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -253,18 +267,20 @@ class Config:
         """Compile `objects`, keyed by (kind, id), as they stood at `revision`."""
         values = objects.values()
         tree = objects.get(("route_tree", "default"))
+        services = {o.id: o for o in values if isinstance(o, Service)}
         read = labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset()
         kept_quiet = frozenset[str]().union(*map(_quieting, values))
         return cls(
             revision=revision,
             users={o.id: o for o in values if isinstance(o, User)},
             teams={o.id: o for o in values if isinstance(o, Team)},
-            services={o.id: o for o in values if isinstance(o, Service)},
+            services=services,
             policies={o.id: o for o in values if isinstance(o, Policy)},
             integrations={o.id: o for o in values if isinstance(o, Integration)},
             api_keys={o.id: o for o in values if isinstance(o, ApiKey)},
             root=tree.root if isinstance(tree, RouteTree) else None,
             inhibition_rules={o.id: o for o in values if isinstance(o, InhibitionRule)},
+            correlation_rules={o.id: o for o in values if isinstance(o, CorrelationRule)},
             silences={o.id: o for o in values if isinstance(o, Silence)},
             windows={o.id: o for o in values if isinstance(o, Window)},
             intervals={o.id: o for o in values if isinstance(o, Interval)},
@@ -273,6 +289,7 @@ class Config:
             labels_read=read,
             facts_read=frozenset(filter(is_fact, read | kept_quiet)),
             tree=plan(tree.root) if isinstance(tree, RouteTree) else None,
+            kinships=Kinships(services),
         )
 
     def facts(

@@ -6,6 +6,7 @@ from datetime import datetime
 from domain import groups, ids, incidents, routing, stepping
 from domain.alerts import Alert, AlertRow, PriorAlert
 from domain.book import Book
+from domain.correlating import Joining
 from domain.decision import PayloadRef
 from domain.severity import Severity
 from domain.suppression import QUIET, Suppression
@@ -13,23 +14,30 @@ from domain.suppression import QUIET, Suppression
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an alert belongs in its group. Episode 0, no incident: it waits there, suppressed."""
+    """Where an alert belongs in its group. Episode 0, no incident: it waits there, suppressed.
+
+    A new episode that `joins` an incident opens none.
+    """
 
     episode: int
     incident: str | None
     is_new: bool = False
     reopens: bool = False
+    joins: Joining | None = None
 
 
 def place_in(book: Book, stream: str, opens: bool, reopens_after: datetime | None = None) -> Place:
     """Where an alert that begins to fire belongs in its group, which the book holds.
 
-    The open episode; else, if it `opens` any, the one before, whose incident is reopened, when that ended after
-    `reopens_after` (UTC), or a new one; else nowhere.
+    The open episode, or one that ended in an incident that is still open because of other groups; else, if it `opens`
+    any, the one before, whose incident is reopened, when that ended after `reopens_after` (UTC), or a new one; else
+    nowhere.
     """
     group = book.read(stream, groups.Group)
-    if group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open:
-        return Place(group.episode, group.incident)
+    if group.incident:
+        state = book.read(group.incident, incidents.Incident)
+        if state.is_open and (group.is_open or len(state.groups) > 1):
+            return Place(group.episode, group.incident)
     if not opens:
         return Place(0, None)
     if group.incident and group.ended_at and reopens_after and group.ended_at >= reopens_after:

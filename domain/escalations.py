@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, assert_never
 
 from domain.config import Policy, Step
 
-StopReason = Literal["acknowledged", "resolved", "suppressed"]
+StopReason = Literal["acknowledged", "resolved", "suppressed", "merged"]
 
 
 class EscalationStatus(StrEnum):
@@ -26,7 +26,7 @@ class EscalationStatus(StrEnum):
     ESCALATED = "escalated"
     """A later step or loop paged somebody."""
     STOPPED = "stopped"
-    """Acknowledged, resolved or suppressed."""
+    """Acknowledged, resolved, suppressed or merged."""
     EXHAUSTED = "exhausted"
     """Every step of every loop has run and nobody acknowledged."""
 
@@ -93,7 +93,8 @@ class StepDelayed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Nobody else is to be paged: somebody acknowledged, it is over, or nothing is to be said of it for now.
+    """Nobody else is to be paged: somebody acknowledged, it is over, nothing is to be said of it for now, or another
+    incident is worked on instead.
 
     `in_flight` are pages that were with a channel at that moment: they may still arrive.
     """

@@ -61,15 +61,17 @@ def expire(book: Book, due: Due, heard_until: datetime) -> None:
 
 def _looked_at(book: Book, group: str, over: Collection[AlertRow]) -> set[str]:
     state, names = book.read(group, groups.Group), [row.id for row in over]
+    stops = {row.episode: stepping.would_stop(book, group, row.episode, names) for row in over}
     return {
         stream
-        for incident, episode in {(row.incident, row.episode) for row in over}
-        for stream in stepping.involved(book, group, incident, stepping.would_stop(state, episode, names))
+        for episode, stop in stops.items()
+        for stream in stepping.involved(book, group, state.incident_of(episode), stop)
     }
 
 
 def _expire(book: Book, row: AlertRow, heard_until: datetime, now: datetime) -> None:
-    group, incident = row.group or "", row.incident or ""
+    group = row.group or ""
+    incident = book.read(group, groups.Group).incident_of(row.episode) or ""
     expired = groups.AlertExpired(
         alert=row.id,
         integration=row.integration,
@@ -83,6 +85,13 @@ def _expire(book: Book, row: AlertRow, heard_until: datetime, now: datetime) -> 
     )
     book.place(row.id, group, (), now)
     book.write(group, expired)
-    ended = replace(row, rev=row.rev + 1, status=AlertStatus.RESOLVED, suppressed=None, flips=row.flipped(now))
+    ended = replace(
+        row,
+        rev=row.rev + 1,
+        status=AlertStatus.RESOLVED,
+        suppressed=None,
+        acknowledged=None,
+        flips=row.flipped(now),
+    )
     book.put_alert(ended)
-    stepping.settle(book, group, row.episode, incident, now)
+    stepping.settle(book, incident, now)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from domain import escalations, folding, ids, incidents, inhibition, reviewing, stepping
+from domain import escalations, folding, ids, incidents, reviewing, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, Receipt
+from domain.belonging import GroupAttached
 from domain.book import Book, Due, Entry
 from domain.config import Config
 from domain.decision import PayloadRef
@@ -101,12 +102,17 @@ class Future:
 
 @dataclass(frozen=True, slots=True)
 class Destiny:
-    """What an alert would do with which incident. `stream`, `number` and `status` are None where there is none yet."""
+    """What an alert would do with which incident. `stream`, `number` and `status` are None where there is none yet.
+
+    `rule` is the correlation rule by which it joins one of another group, `because` says why.
+    """
 
     fate: Fate
     stream: str | None = None
     number: int | None = None
     status: str | None = None
+    rule: str | None = None
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,10 @@ def _folded(book: Book, report: Report, now: datetime) -> Explained:
 
 def _destiny(book: Book, row: AlertRow, before: AlertRow | None, entries: Iterable[Entry]) -> Destiny:
     events = [entry.event for entry in entries]
+    joins = next((event for event in events if isinstance(event, GroupAttached)), None)
+    if joins and row.incident:
+        state = book.read(row.incident, incidents.Incident)
+        return Destiny("joins", row.incident, state.number, state.status.value, joins.rule, joins.because)
     if any(isinstance(event, EpisodeOpened) for event in events):
         return Destiny("opens", row.incident)
     if not row.incident:
@@ -207,7 +217,7 @@ def _quieting(
 ) -> Iterator[Quieting]:
     """Every rule that suppresses, the one that counts first: what would do so if those before it were gone."""
     alert = folding.alert_id_of(book.org, report)
-    sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
+    sides = folding.sides_of(book.config, report)
     inhibitor = book.inhibitor(alert, sides)
     flips = (now,) if row is None else row.flips if row.status is AlertStatus.FIRING else row.flipped(now)
     for routed in routes:

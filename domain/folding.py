@@ -5,17 +5,31 @@ writes no event. Routing runs at fire and re-fire only: an alert stays in its gr
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import starmap
 
-from domain import expiry, groups, ids, incidents, inhibition, routing, stepping
+from domain import expiry, groups, ids, incidents, inhibition, joining, routing, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat, supersedes
 from domain.book import Book, Held
 from domain.config import Config
+from domain.correlating import Spot
 from domain.decision import Actor, Cause, PayloadRef
 from domain.episodes import Place, episode_of, open_incident, place_in, reopen, suppressed_by, wait_for_quiet
 from domain.severity import Severity
 from domain.suppression import Past, begins_to_flap, changes, suppression
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """What an organisation and its configuration make of a report: found out once, looked at often."""
+
+    config: Config | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    routes: tuple[routing.Routing, ...] | None = None
+    sides: tuple[inhibition.Side, ...] | None = None
+    ways: tuple[str, ...] | None = None
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +51,76 @@ class Report:
     raw_digest: str = ""
     hold: datetime | None = None
     cause: Cause | None = None
+    _sorted: _Sorted = field(default_factory=_Sorted, init=False, repr=False, compare=False)
 
 
 def facts_of(config: Config, report: Report) -> Mapping[str, str]:
     """What matchers read of a reported alert."""
-    alert = report.alert
-    return config.facts(alert.labels, alert.annotations, alert.severity.value, report.receipt.integration)
+    return _sorted(config, report).facts
+
+
+def _sorted(config: Config, report: Report) -> _Sorted:
+    known, alert = report._sorted, report.alert
+    if known.config is not config:
+        known.config, known.routes, known.sides, known.ways = config, None, None, None
+        known.facts = config.facts(alert.labels, alert.annotations, alert.severity.value, report.receipt.integration)
+    return known
 
 
 def routes_of(config: Config, report: Report) -> tuple[routing.Routing, ...]:
     """Where the configuration sends an alert. Raises ValueError when no usable routing tree is configured."""
-    return config.routes(facts_of(config, report))
+    known = _sorted(config, report)
+    if known.routes is None:
+        known.routes = config.routes(known.facts)
+    return known.routes
+
+
+def sides_of(config: Config, report: Report) -> tuple[inhibition.Side, ...]:
+    """Where a reported alert stands in inhibition."""
+    known = _sorted(config, report)
+    if known.sides is None:
+        known.sides = inhibition.sides(config.inhibition_rules.values(), known.facts)
+    return known.sides
 
 
 def way_ids(org: str, config: Config, report: Report) -> tuple[str, ...]:
-    """The identities of an alert for each route that it takes: its own first."""
-    own = alert_id_of(org, report)
-    return (own, *(ids.alert_way(own, routed.path) for routed in routes_of(config, report)[1:]))
+    """The identities of an alert for each route that it takes: its own first. An organisation has one configuration."""
+    known = _sorted(config, report)
+    if known.ways is None:
+        own = alert_id_of(org, report)
+        known.ways = (own, *(ids.alert_way(own, routed.path) for routed in routes_of(config, report)[1:]))
+    return known.ways
 
 
 def places_involved(config: Config, reports: Iterable[Report]) -> frozenset[inhibition.Place]:
     """The places of inhibition rules at which folding `reports` may look for sources."""
-    rules = tuple(config.inhibition_rules.values())
-    if not rules:
+    if not config.inhibition_rules:
         return frozenset()
     firing = (report for report in reports if report.alert.status is AlertStatus.FIRING)
-    return frozenset(side.place for r in firing for side in inhibition.sides(rules, facts_of(config, r)))
+    return frozenset(side.place for report in firing for side in sides_of(config, report))
+
+
+def spots_involved(
+    org: str, config: Config, reports: Iterable[Report], rows: Mapping[str, AlertRow]
+) -> dict[Spot, datetime]:
+    """Where folding `reports` may look for an incident to join, and since when (UTC) that was opened at the earliest.
+
+    What fires already and goes on does not look, unless one of its ways may begin.
+    """
+    found: dict[Spot, datetime] = {}
+    if not config.correlation_rules:
+        return found
+    reported = [(alert_id_of(org, report), report) for report in reports]
+    ends = {name for name, report in reported if report.alert.status is AlertStatus.RESOLVED}
+    for name, report in reported:
+        row = rows.get(name)
+        goes_on = row and row.status is AlertStatus.FIRING and not row.ways and name not in ends
+        if report.alert.status is AlertStatus.FIRING and not goes_on:
+            for routed in routes_of(config, report):
+                for look in joining.looks(config, facts_of(config, report), routed):
+                    since = report.receipt.received_at - look.within
+                    found[look.spot] = min(since, found.get(look.spot, since))
+    return found
 
 
 def groups_involved(
@@ -92,13 +150,16 @@ def ways_involved(org: str, config: Config, reports: Iterable[Report], rows: Map
 
 def incidents_involved(org: str, found: Iterable[groups.Group], rows: Iterable[AlertRow]) -> frozenset[str]:
     """The incident streams that folding may look at, given the groups and the rows of its alerts."""
-    latest = {group.incident for group in found}
-    return frozenset(stream for stream in latest | {row.incident for row in rows} if stream)
+    belonging = {incident for group in found for incident in (group.incident, *group.earlier.values())}
+    return frozenset(stream for stream in belonging | {row.incident for row in rows} if stream)
 
 
 def alert_id_of(org: str, report: Report) -> str:
     """The identity of a report's alert."""
-    return ids.alert_id(org, report.receipt.integration, report.alert.fingerprint)
+    known = report._sorted
+    if not known.own:
+        known.own = ids.alert_id(org, report.receipt.integration, report.alert.fingerprint)
+    return known.own
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +184,18 @@ def ways_of(book: Book, report: Report) -> tuple[Way, ...]:
     """The ways of a reported alert: new ones when it begins to fire, else those that it has."""
     own = alert_id_of(book.org, report)
     row = book.alerts.get(own)
-    if report.alert.status is AlertStatus.FIRING and not (row and row.status is AlertStatus.FIRING):
-        routed = routes_of(book.config, report)
-        return tuple(map(Way, way_ids(book.org, book.config, report), routed))
-    return (Way(own), *map(Way, row.ways if row else ()))
+    source_time = report.alert.source_time or report.receipt.received_at
+    goes_on = row is not None and (row.status is AlertStatus.FIRING or row.is_over(source_time))
+    if report.alert.status is AlertStatus.RESOLVED or (row and goes_on and not row.ways):
+        return (Way(own), *map(Way, row.ways if row else ()))
+    routed = dict(zip(way_ids(book.org, book.config, report), routes_of(book.config, report), strict=True))
+    if row is None or not goes_on:
+        return tuple(starmap(Way, routed.items()))
+    return tuple(Way(name, routed.get(name)) for name in (own, *row.ways) if name in routed or _fires(book, name))
+
+
+def _fires(book: Book, alert: str) -> bool:
+    return alert in book.alerts and book.alerts[alert].status is AlertStatus.FIRING
 
 
 def fold_way(book: Book, report: Report, way: Way) -> None:
@@ -143,6 +212,9 @@ def fold_way(book: Book, report: Report, way: Way) -> None:
             _repeat(book, report, row, source_time)
         else:
             _resolve(book, report, row, source_time)
+    elif fires and row and row.is_over(source_time):
+        over = _row_of(way.alert, report, row, source_time, alert.severity)
+        book.put_alert(replace(over, status=AlertStatus.RESOLVED, closed=row.closed))
     elif fires:
         _fire(book, report, row, source_time, way)
     else:
@@ -172,6 +244,7 @@ def _row_of(name: str, report: Report, row: AlertRow | None, source_time: dateti
         flips=row.flips if row else (),
         ways=row.ways if row else (),
         suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
+        acknowledged=row.acknowledged if row and alert.status is AlertStatus.FIRING else None,
     )
 
 
@@ -190,16 +263,20 @@ def _cause(report: Report) -> Cause:
 def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetime, way: Way) -> None:
     facts = facts_of(book.config, report)
     alert, routed = way.alert, way.routed or book.config.route(facts)
-    own = way.alert == alert_id_of(book.org, report)
+    own, fingerprint = way.alert == alert_id_of(book.org, report), report.alert.fingerprint
     stream = ids.group_stream(book.org, routed.group_key)
     now = book.begin(_cause(report), report.receipt.received_at, _looked_at(book, stream))
     group = book.read(stream, groups.Group)
-    sides = inhibition.sides(book.config.inhibition_rules.values(), facts)
+    sides = sides_of(book.config, report)
     book.place(alert, stream, sides, now)
     flips = row.flipped(now) if row else (now,)
     past = Past(flips, group.ended_at)
     why = suppression(book.config, facts, routed, book.inhibitor(alert, sides), past, now)
     place = place_in(book, stream, why is None, _reopens_after(routed, now))
+    if place.is_new and (joins := joining.join(book, facts, routed, report.receipt.integration, fingerprint, now)):
+        place = replace(place, incident=joins.incident, joins=joins)
+        now = book.involve(joining.involved(book, stream, joins))
+        flips = row.flipped(now) if row else (now,)
     payload = _keep_payload(book, report)
     new = replace(
         _row_of(alert, report, row, source_time, routed.severity or report.alert.severity),
@@ -217,15 +294,18 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     if why:
         book.write(stream, suppressed_by(why, new, routed.group_key, payload))
         wait_for_quiet(book, stream, why)
+    elif place.joins:
+        joining.attach(book, new, place.joins, now)
     elif place.is_new:
         _open(book, report, new, place, routed, now)
+        joining.stand(book, facts, routed, new, now)
     elif place.reopens:
         reopen(book, place.incident or "", now + timedelta(seconds=routed.group_wait))
         _raise(book, place.incident or "", new)
     else:
         _raise(book, place.incident or "", new)
-        if group.suppressed:
-            stepping.settle(book, stream, place.episode, place.incident or "", now)
+        if _may_announce(book, group):
+            stepping.settle(book, place.incident, now)
     if not why and begins_to_flap(routed, flips):
         book.write(stream, _flapping(new, routed, changes(routed, flips)))
     book.put_alert(new)
@@ -255,7 +335,16 @@ def _looked_at(book: Book, stream: str) -> list[str]:
     group = book.streams[stream].state
     if not isinstance(group, groups.Group) or not group.incident:
         return [stream]
-    return stepping.involved(book, stream, group.incident) if group.suppressed else [stream, group.incident]
+    return stepping.involved(book, stream, group.incident) if _may_announce(book, group) else [stream, group.incident]
+
+
+def _may_announce(book: Book, group: groups.Group) -> bool:
+    """Whether the group's incident may have to be announced again when an alert begins: for all that is known of the
+    group nobody hears of it, or nobody does although it has several groups.
+    """
+    if group.suppressed or not group.incident:
+        return bool(group.suppressed)
+    return len(book.read(group.incident, incidents.Incident).groups) > 1 and stepping.is_quiet(book, group.incident)
 
 
 def _keep_payload(book: Book, report: Report) -> PayloadRef:
@@ -303,7 +392,7 @@ def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) ->
     """The same alert still fires: counted, and no event unless it became more severe."""
     new = _row_of(row.id, report, row, source_time, _severity_now(book, report, row))
     if new.severity.worse_than(row.severity) and not row.suppressed:
-        incident = row.incident or ""
+        incident = book.read(row.group or "", groups.Group).incident_of(row.episode) or ""
         state = book.read(incident, incidents.Incident)
         if state.is_open and new.severity.worse_than(state.severity):
             book.begin(_cause(report), report.receipt.received_at, (incident,))
@@ -328,9 +417,10 @@ def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) 
 
 
 def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
-    group, incident = row.group or "", row.incident or ""
+    group = row.group or ""
     before = book.read(group, groups.Group)
-    stops = stepping.would_stop(before, row.episode, [row.id])
+    incident = before.incident_of(row.episode) or ""
+    stops = stepping.would_stop(book, group, row.episode, [row.id])
     matters = stops or bool(before.suppressed)
     involved = stepping.involved(book, group, incident if matters else None, stops)
     now = book.begin(_cause(report), report.receipt.received_at, involved)
@@ -351,6 +441,6 @@ def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -
     )
     book.write(group, resolved)
     if matters:
-        stepping.settle(book, group, row.episode, incident, now)
+        stepping.settle(book, incident, now)
     book.put_alert(new)
     book.end()

@@ -7,12 +7,17 @@ the incident, repeats of alerts that already fire open nothing; a re-fire or a n
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar, assert_never
+from typing import ClassVar, TypeVar, assert_never
 
+from domain import answers, belonging
 from domain.alerts import PriorAlert
 from domain.decision import PayloadRef
 from domain.severity import Severity
 from domain.suppression import Suppression, SuppressionReason
+
+V = TypeVar("V")
+TROUBLES = ("undecidable:", "lost:")
+"""How the keys of groups begin that have no alerts, but an incident about trouble with them (`domain.troubles`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,12 @@ GroupEvent = (
     | AlertSuppressed
     | AlertReleased
     | AlertFlapping
+    | answers.AlertAcknowledged
+    | answers.AlertUnacknowledged
+    | answers.AlertClosed
+    | belonging.AlertLeft
+    | belonging.AlertJoined
+    | belonging.Moved
     | EpisodeOpened
 )
 
@@ -186,9 +197,11 @@ GroupEvent = (
 class Group:
     """An alert group. `firing` maps each firing alert to the episode it belongs to, `counts` says how many each has.
 
-    `incident` is that of the latest episode, None before the first. `suppressed` says of which firing alerts nothing
-    is said; one that began so belongs to no episode (0) until it is released or another alert opens one. `key` is the
-    group key, `ended_at` when the last alert of the latest episode ended, if none fires.
+    `incident` is that of the latest episode, None before the first; `earlier` has those of the episodes before it that
+    still have firing alerts. `suppressed` says of which firing alerts nothing is said; one that began so belongs to no
+    episode (0) until it is released or another alert opens one. `key` is the group key, `ended_at` when the last alert
+    of the latest episode ended, if none fires.
+    `acknowledged` are the firing alerts that somebody has, each with its episode.
     """
 
     episode: int = 0
@@ -198,6 +211,12 @@ class Group:
     suppressed: Mapping[str, Suppression] = field(default_factory=dict)
     key: str = ""
     ended_at: datetime | None = None
+    earlier: Mapping[int, str] = field(default_factory=dict)
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+
+    def incident_of(self, episode: int) -> str | None:
+        """The incident that an episode belongs to; None when it belongs to none, or is long over."""
+        return self.incident if episode == self.episode else self.earlier.get(episode)
 
     def firing_in(self, episode: int) -> int:
         """How many alerts of this episode fire."""
@@ -206,6 +225,16 @@ class Group:
     def loud_in(self, episode: int) -> int:
         """How many firing alerts of this episode are spoken of."""
         return self.firing_in(episode) - sum(self.firing[alert] == episode for alert in self.suppressed)
+
+    def unanswered_in(self, episode: int) -> int:
+        """How many of these nobody has acknowledged."""
+        taken = (alert for alert, of in self.acknowledged.items() if of == episode and alert not in self.suppressed)
+        return self.loud_in(episode) - sum(1 for _ in taken)
+
+    @property
+    def is_of_alerts(self) -> bool:
+        """Whether it is about alerts, and not about trouble with them."""
+        return not self.key.startswith(TROUBLES)
 
     @property
     def is_open(self) -> bool:
@@ -217,20 +246,36 @@ def evolve(group: Group, event: GroupEvent) -> Group:
     """The group after `event`."""
     match event:
         case EpisodeOpened():
-            return replace(group, episode=event.episode, incident=event.incident, key=event.group_key)
+            before = {group.episode: group.incident} if group.is_open and group.incident else {}
+            opened = replace(group, episode=event.episode, incident=event.incident, key=event.group_key)
+            return replace(opened, earlier={**group.earlier, **before}) if before else opened
         case AlertFired() | AlertRefired():
-            return _moved(group, event.alert, event.episode)
+            return _placed(group, event.alert, event.episode)
         case AlertResolved():
-            return _ended(_moved(group, event.alert, None), event.episode, event.received_at)
+            return _ended(_placed(group, event.alert, None), event.episode, event.received_at)
         case AlertExpired():
-            return _ended(_moved(group, event.alert, None), event.episode, event.heard_until)
+            return _ended(_placed(group, event.alert, None), event.episode, event.heard_until)
+        case belonging.AlertLeft():
+            return _placed(group, event.alert, None)
+        case belonging.AlertJoined():
+            return _joined(_placed(group, event.alert, event.episode), event)
+        case belonging.Moved() if event.episode == group.episode:
+            return replace(group, incident=event.incident)
+        case belonging.Moved():
+            return replace(group, earlier={**group.earlier, event.episode: event.incident})
         case AlertSuppressed():
             why = Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
             return replace(group, suppressed={**group.suppressed, event.alert: why}, key=event.group_key)
         case AlertFlapping():
             return group
+        case answers.AlertAcknowledged():
+            return replace(group, acknowledged={**group.acknowledged, event.alert: event.episode})
+        case answers.AlertUnacknowledged():
+            return replace(group, acknowledged=_without(group.acknowledged, event.alert))
+        case answers.AlertClosed():
+            return _ended(_placed(group, event.alert, None), event.episode, event.closed_at)
         case AlertReleased():
-            return _moved(group, event.alert, event.episode)
+            return _placed(group, event.alert, event.episode)
         case _:
             assert_never(event)
 
@@ -239,18 +284,30 @@ def _ended(group: Group, episode: int, at: datetime) -> Group:
     return group if group.is_open or episode != group.episode else replace(group, ended_at=at)
 
 
-def _moved(group: Group, alert: str, episode: int | None) -> Group:
+def _placed(group: Group, alert: str, episode: int | None) -> Group:
     """The group with an alert firing in an episode and spoken of, or (None) not firing."""
-    firing, counts = dict(group.firing), dict(group.counts)
+    firing, counts, earlier = dict(group.firing), dict(group.counts), group.earlier
     before = firing.pop(alert, None)
     if before is not None:
         counts[before] -= 1
         if not counts[before]:
             del counts[before]
+            if before in earlier:
+                earlier = {number: incident for number, incident in earlier.items() if number != before}
     if episode is not None:
         firing[alert] = episode
         counts[episode] = counts.get(episode, 0) + 1
-    suppressed = group.suppressed
-    if alert in suppressed:
-        suppressed = {name: why for name, why in suppressed.items() if name != alert}
-    return Group(group.episode, group.incident, firing, counts, suppressed, group.key, group.ended_at)
+    suppressed = _without(group.suppressed, alert)
+    taken = group.acknowledged if episode is not None else _without(group.acknowledged, alert)
+    return Group(group.episode, group.incident, firing, counts, suppressed, group.key, group.ended_at, earlier, taken)
+
+
+def _joined(group: Group, event: belonging.AlertJoined) -> Group:
+    suppressed = {event.alert: event.suppressed} if event.suppressed else {}
+    taken = {event.alert: event.episode} if event.acknowledged else {}
+    suppressed, taken = {**group.suppressed, **suppressed}, {**group.acknowledged, **taken}
+    return replace(group, suppressed=suppressed, acknowledged=taken)
+
+
+def _without(alerts: Mapping[str, V], alert: str) -> Mapping[str, V]:
+    return {name: value for name, value in alerts.items() if name != alert} if alert in alerts else alerts

@@ -1,6 +1,7 @@
 """An incident: one thing that people work on, from triggered over acknowledged and in progress to resolved.
 
-Alert counts never touch it, or every acknowledgement under load would conflict with the alerts that arrive.
+Alert counts never touch it, or every acknowledgement under load would conflict with the alerts that arrive. What
+belongs to it, and how that changes, is in `belonging`.
 """
 
 from dataclasses import dataclass, replace
@@ -8,7 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal, assert_never
 
+from domain import belonging
 from domain.alerts import Repeat
+from domain.belonging import Part
 from domain.decision import PayloadRef, Refused
 from domain.routing import Ack
 from domain.severity import Severity
@@ -21,6 +24,8 @@ class IncidentStatus(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     IN_PROGRESS = "in_progress"
     RESOLVED = "resolved"
+    MERGED = "merged"
+    """It was the same as another, which is worked on instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,12 @@ class Reopened:
 class Reannounced:
     """It is not over and nobody has it: it escalates from the first step.
 
-    Because what kept it from being spoken of has ended, or because everybody was told, and nobody answered, so long ago
-    that its route says to begin again.
+    Because what kept it from being spoken of has ended, because everybody was told, and nobody answered, so long ago
+    that its route says to begin again, or because it is an incident of its own again.
     """
 
     type: ClassVar[str] = "incident.reannounced.v1"
-    reason: Literal["released", "repeat_interval"]
+    reason: Literal["released", "repeat_interval", "unmerged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +144,18 @@ IncidentEvent = (
     | Reannounced
     | Assigned
     | Commented
+    | belonging.BelongingEvent
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as its events left it. `runs` counts the escalations it has had."""
+    """An incident as its events left it. `runs` counts the escalations it has had.
+
+    `groups` are the episodes that belong to it or did: a merged one keeps its own, so that it can be undone. One opened
+    `by_hand` is over when a person says so, and not when alerts that were attached to it end. A merged one is `into`
+    another, INC-`into_number`, and was `before` that what it will be again if that is undone.
+    """
 
     number: int = 0
     status: IncidentStatus = IncidentStatus.TRIGGERED
@@ -157,12 +168,18 @@ class Incident:
     runs: int = 0
     assignees: tuple[str, ...] = ()
     ack: Ack = "allowed"
+    runbook: str | None = None
     repeat_interval: float | None = None
+    groups: tuple[Part, ...] = ()
+    by_hand: bool = False
+    into: str | None = None
+    into_number: int = 0
+    before: IncidentStatus | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether anybody still has to do something."""
-        return self.status is not IncidentStatus.RESOLVED
+        return self.status not in (IncidentStatus.RESOLVED, IncidentStatus.MERGED)
 
     @property
     def name(self) -> str:
@@ -239,6 +256,8 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
     match command, status:
         case Comment(text=text), _:
             return (Commented(text),)
+        case _, IncidentStatus.MERGED:
+            raise merged(incident)
         case Reopen(), IncidentStatus.RESOLVED:
             return (Reopened(),)
         case Reopen(), _:
@@ -246,11 +265,7 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
         case Resolve(), IncidentStatus.RESOLVED:
             return ()
         case _, IncidentStatus.RESOLVED:
-            raise Refused(
-                "incident_resolved",
-                f"{incident.name} is resolved.",
-                "Reopen it if it is not over; the next alert opens another in any case.",
-            )
+            raise resolved(incident)
         case Acknowledge() | Start(), _ if incident.ack == "refused":
             raise Refused(
                 "ack_not_allowed",
@@ -282,6 +297,22 @@ def decide(command: IncidentCommand, incident: Incident) -> tuple[IncidentEvent,
             raise AssertionError(f"undecided: {command} on {status}")
 
 
+def resolved(incident: Incident) -> Refused:
+    """It is over: a refusal that says what to do if it is not."""
+    remedy = "Reopen it if it is not over; the next alert opens another in any case."
+    return Refused("incident_resolved", f"{incident.name} is resolved.", remedy)
+
+
+def merged(incident: Incident) -> Refused:
+    """Nothing is done about an incident that is merged: a refusal that names the one to act on."""
+    winner = f"INC-{incident.into_number}"
+    return Refused(
+        "incident_merged",
+        f"{incident.name} is merged into {winner}.",
+        f"Do it to {winner}; unmerge {incident.name} first if it is something else after all.",
+    )
+
+
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
     """The incident after `event`."""
     match event:
@@ -297,7 +328,10 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
                 opened_at=event.opened_at,
                 runs=1,
                 ack=event.ack,
+                runbook=event.runbook,
                 repeat_interval=event.repeat_interval,
+                groups=(Part(event.group, event.episode),) if event.group else (),
+                by_hand=event.group is None,
             )
         case SeverityChanged():
             return replace(incident, severity=event.after)
@@ -313,7 +347,21 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, status=IncidentStatus.RESOLVED)
         case Assigned():
             return replace(incident, assignees=event.users)
-        case Commented():
+        case Commented() | belonging.AlertsSplit():
             return incident
+        case belonging.GroupAttached():
+            return replace(incident, groups=belonging.joined(incident.groups, [Part(event.group, event.episode)]))
+        case belonging.GroupDetached():
+            return replace(incident, groups=belonging.without(incident.groups, [Part(event.group, event.episode)]))
+        case belonging.Absorbed():
+            return replace(incident, groups=belonging.joined(incident.groups, event.groups))
+        case belonging.Parted():
+            return replace(incident, groups=belonging.without(incident.groups, event.groups))
+        case belonging.Merged():
+            status, before = IncidentStatus.MERGED, incident.status
+            return replace(incident, status=status, before=before, into=event.into, into_number=event.number)
+        case belonging.Unmerged():
+            status = IncidentStatus(event.status)
+            return replace(incident, status=status, before=None, into=None, into_number=0, groups=event.groups)
         case _:
             assert_never(event)

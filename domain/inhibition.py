@@ -6,11 +6,14 @@ Source: Alertmanager's configuration documentation, <inhibit_rule>.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
 from domain.matching import Matcher
 
+REMEMBERED = 20_000
+"""Keys that are not made again."""
 INHIBIT = "inhibit"
 """The kind of deadline at which what stands at a place is looked at again; its key is `rule/key`."""
 
@@ -81,8 +84,12 @@ def sides(rules: Iterable[InhibitionRule], facts: Mapping[str, str]) -> tuple[Si
 
 def key_of(rule: InhibitionRule, facts: Mapping[str, str]) -> str:
     """The values of the rule's `equal` as one short word, which does not tell them."""
-    values = json.dumps([facts.get(name, "") for name in rule.equal])
-    return sha256(values.encode()).hexdigest()[:32]
+    return _key(tuple([facts.get(name, "") for name in rule.equal]))
+
+
+@lru_cache(REMEMBERED)
+def _key(values: tuple[str, ...]) -> str:
+    return sha256(json.dumps(values).encode()).hexdigest()[:32]
 
 
 def inhibitor(alert: str, standing: Iterable[Side], sources: Sources) -> Inhibitor | None:

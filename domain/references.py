@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from domain.config import ApiKey, ConfigObject, Integration, Policy, RouteTree, Service, Team, User
+from domain.correlating import CorrelationRule
 from domain.heartbeats import Heartbeat
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval
@@ -38,7 +39,7 @@ def dangling(objects: Mapping[Key, ConfigObject]) -> tuple[Reference, ...]:
 
 def _named(thing: ConfigObject) -> Iterator[tuple[str, str, str | None]]:
     match thing:
-        case User() | InhibitionRule() | Interval():
+        case User() | InhibitionRule() | CorrelationRule() | Interval():
             return
         case Window():
             for field, kind, names in (("services", "service", thing.services), ("teams", "team", thing.teams)):

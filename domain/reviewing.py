@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain import groups, ids, inhibition, stepping
+from domain import groups, ids, inhibition, joining, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert
 from domain.book import Book
 from domain.config import Config
+from domain.correlating import Spot
 from domain.decision import Actor, Cause, PayloadRef
 from domain.episodes import Place, episode_of, open_incident, place_in, suppressed_by, wait_for_quiet
 from domain.routing import Routing
@@ -77,37 +78,62 @@ def places_involved(
     return frozenset(side.place for sides in at for side in sides)
 
 
+def spots_involved(
+    config: Config, org: str, rows: Mapping[str, AlertRow], known: Mapping[str, Known], now: datetime
+) -> dict[Spot, datetime]:
+    """Where a review of these alerts may look for an incident to join, and since when (UTC) that was opened: those
+    that are in none.
+    """
+    found: dict[Spot, datetime] = {}
+    waiting = [(name, alert) for name, alert in known.items() if not rows[name].episode]
+    for name, alert in waiting if config.correlation_rules else ():
+        facts = facts_of(config, rows[name], alert)
+        for look in joining.looks(config, facts, way_of(config, org, facts, rows[name])):
+            since = now - look.within
+            found[look.spot] = min(since, found.get(look.spot, since))
+    return found
+
+
 def _looked_at(book: Book, row: AlertRow, latest: str | None) -> list[str]:
     group = row.group or ""
-    stops = not row.suppressed and stepping.would_stop(book.read(group, groups.Group), row.episode, [row.id])
-    own, other = stepping.involved(book, group, row.incident, stops), stepping.involved(book, group, latest)
+    stops = not row.suppressed and stepping.would_stop(book, group, row.episode, [row.id])
+    incident = book.read(group, groups.Group).incident_of(row.episode)
+    own, other = stepping.involved(book, group, incident, stops), stepping.involved(book, group, latest)
     return sorted({*own, *other})
 
 
 def _suppress(book: Book, row: AlertRow, known: Known, why: Suppression, now: datetime) -> None:
     group = row.group or ""
-    key = book.read(group, groups.Group).key
-    book.write(group, suppressed_by(why, row, key, known.payload, PriorAlert.of(row)))
+    state = book.read(group, groups.Group)
+    row = replace(row, incident=state.incident_of(row.episode))
+    book.write(group, suppressed_by(why, row, state.key, known.payload, PriorAlert.of(row)))
     book.put_alert(replace(row, rev=row.rev + 1, suppressed=str(why)))
-    stepping.settle(book, group, row.episode, row.incident or "", now)
+    stepping.settle(book, row.incident, now)
     wait_for_quiet(book, group, why)
 
 
 def _release(book: Book, row: AlertRow, known: Known, was: Suppression, routed: Routing, now: datetime) -> None:
     """Say again what was not said: the incident is announced, or opened if the alert has none."""
     group = row.group or ""
-    place = Place(row.episode, row.incident) if row.episode else place_in(book, group, opens=True)
-    routed = replace(routed, group_key=book.read(group, groups.Group).key)
+    state = book.read(group, groups.Group)
+    place = Place(row.episode, state.incident_of(row.episode)) if row.episode else place_in(book, group, opens=True)
+    routed, facts = replace(routed, group_key=state.key), facts_of(book.config, row, known)
+    if place.is_new and (joins := joining.join(book, facts, routed, row.integration, row.fingerprint, now)):
+        place = replace(place, incident=joins.incident, joins=joins)
+        now = book.involve(joining.involved(book, group, joins))
     if place.is_new:
         book.write(group, episode_of(routed, place))
     book.write(group, _released(row, known, was, place))
     new = replace(row, rev=row.rev + 1, episode=place.episode, incident=place.incident, suppressed=None)
     book.put_alert(new)
-    if place.is_new:
+    if place.joins:
+        joining.attach(book, new, place.joins, now)
+    elif place.is_new:
         open_incident(book, known.alert, new, place, routed, row.source_time, now)
         stepping.start(book, place.incident or "", 1, routed.policy, now)
+        joining.stand(book, facts, routed, new, now)
     else:
-        stepping.settle(book, group, place.episode, place.incident or "", now)
+        stepping.settle(book, place.incident, now)
 
 
 def _released(row: AlertRow, known: Known, was: Suppression, place: Place) -> groups.AlertReleased:

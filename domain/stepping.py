@@ -5,8 +5,10 @@ A step resolves its targets to people at that instant and queues a page for each
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Literal
 
 from domain import escalations, groups, ids, incidents, pages
+from domain.belonging import Part
 from domain.book import Book, Due, Held, PageRow
 from domain.config import Config, Step
 from domain.decision import Actor, Cause
@@ -47,7 +49,21 @@ def involved(book: Book, group: str, incident: str | None, stops: bool = False) 
 
     `stops`: the decision stops the escalation, and so cancels its queued pages.
     """
-    return [group, *of_incident(book, incident, stops)] if incident and incident in book.streams else [group]
+    if not incident or incident not in book.streams:
+        return [group]
+    others = [part.group for part in parts(book, incident) if part.group != group]
+    return [group, *others, *of_incident(book, incident, stops)]
+
+
+def parts(book: Book, incident: str) -> list[Part]:
+    """The episodes of alert groups that belong to an incident, in the order in which they came.
+
+    A look at the groups is taken only when there are several: that an episode belongs to another by now is said there.
+    """
+    said = book.read(incident, incidents.Incident).groups
+    if len(said) == 1:
+        return [*said]
+    return [p for p in said if book.read(p.group, groups.Group).incident_of(p.episode) == incident]
 
 
 def of_incident(book: Book, incident: str, stops: bool) -> list[str]:
@@ -57,27 +73,42 @@ def of_incident(book: Book, incident: str, stops: bool) -> list[str]:
     return [incident, escalation, *queued]
 
 
-def would_stop(group: groups.Group, episode: int, without: Collection[str]) -> bool:
-    """Whether nothing is left to be spoken of in an episode without these of its firing alerts."""
-    loud = [alert for alert in without if alert not in group.suppressed and group.firing.get(alert) == episode]
-    return len(loud) >= group.loud_in(episode)
+def ends_with_alerts(book: Book, incident: incidents.Incident) -> bool:
+    """Whether an incident is over with its last alert: what a person opened, or trouble with alerts, is not."""
+    own = incident.groups[:1]
+    return not incident.by_hand and all(book.read(part.group, groups.Group).is_of_alerts for part in own)
 
 
-def settle(book: Book, group: str, episode: int, incident: str, now: datetime) -> None:
-    """What follows for an incident after an alert of its episode began, ended, was suppressed or released.
+def would_stop(book: Book, group: str, episode: int, without: Collection[str]) -> bool:
+    """Whether nothing is left to be spoken of in the incident of an episode without these of its firing alerts."""
+    state = book.read(group, groups.Group)
+    loud = [alert for alert in without if alert not in state.suppressed and state.firing.get(alert) == episode]
+    if len(loud) < state.loud_in(episode):
+        return False
+    incident = state.incident_of(episode)
+    if not incident or incident not in book.streams:
+        return True
+    others = [part for part in parts(book, incident) if part != Part(group, episode)]
+    return not any(book.read(part.group, groups.Group).loud_in(part.episode) for part in others)
 
-    When the last alert has ended it resolves, and nobody else is paged about it. When nothing is to be said of any
-    alert that fires, nobody is paged until that changes; then it is announced again, unless somebody has it.
-    `book` must hold the streams of `involved`.
+
+def settle(book: Book, incident: str | None, now: datetime) -> None:
+    """What follows for an incident after an alert of it began, ended, was suppressed, released or moved elsewhere.
+
+    When the last alert of all its groups has ended it resolves, and nobody else is paged about it; unless it was not
+    an alert that opened it. When nothing is to be said of any alert that fires, nobody is paged until that changes;
+    then it is announced again, unless somebody has it. `book` must hold the streams of `involved`. Without an incident
+    nothing follows.
     """
-    if not episode:
+    if not incident:
         return
-    alerts = book.read(group, groups.Group)
-    if not alerts.firing_in(episode):
-        state = book.read(incident, incidents.Incident)
+    state = book.read(incident, incidents.Incident)
+    alerts = [(book.read(part.group, groups.Group), part.episode) for part in parts(book, incident)]
+    by_alerts = ends_with_alerts(book, state)
+    if by_alerts and not any(group.firing_in(episode) for group, episode in alerts):
         book.write(incident, *incidents.decide(incidents.Resolve("alerts_ended"), state))
         stop(book, incident, "resolved")
-    elif not alerts.loud_in(episode):
+    elif by_alerts and not any(group.loud_in(episode) for group, episode in alerts):
         stop(book, incident, "suppressed")
     else:
         _announce_again(book, incident, now)
@@ -86,9 +117,16 @@ def settle(book: Book, group: str, episode: int, incident: str, now: datetime) -
 def _announce_again(book: Book, incident: str, now: datetime) -> None:
     state = book.read(incident, incidents.Incident)
     escalation = book.read(ids.escalation_stream(book.org, incident, state.runs), escalations.Escalation)
-    if state.status is incidents.IncidentStatus.TRIGGERED and escalation.stopped == "suppressed":
-        book.write(incident, incidents.Reannounced("released"))
+    if state.status is incidents.IncidentStatus.TRIGGERED and escalation.stopped in ("suppressed", "merged"):
+        reason: Literal["released", "unmerged"] = "released" if escalation.stopped == "suppressed" else "unmerged"
+        book.write(incident, incidents.Reannounced(reason))
         start(book, incident, state.runs + 1, policy_of(book.config, state), now)
+
+
+def is_quiet(book: Book, incident: str) -> bool:
+    """Whether an incident does not escalate because nothing was to be said of any of its alerts."""
+    runs = book.read(incident, incidents.Incident).runs
+    return book.read(ids.escalation_stream(book.org, incident, runs), escalations.Escalation).stopped == "suppressed"
 
 
 def policy_of(config: Config, incident: incidents.Incident) -> str:

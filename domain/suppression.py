@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from domain import intervals, windows
 from domain.config import Config
@@ -62,7 +62,7 @@ def suppression(
     """
     return (
         _silenced(config, facts, now)
-        or _in_window(config, {**facts, **_whose(config, facts, routed)}, now)
+        or _in_window(config, {**facts, **whose(config, facts, routed)}, now)
         or (Suppression("inhibition", inhibitor.rule, None, inhibitor.alert, inhibitor.group) if inhibitor else None)
         or _muted(config, routed, now)
         or _flaps(routed, past.flips, now)
@@ -77,7 +77,19 @@ def _silenced(config: Config, facts: Mapping[str, str], now: datetime) -> Suppre
     return Suppression("silence", longest.id, longest.ends_at) if longest else None
 
 
-def _whose(config: Config, facts: Mapping[str, str], routed: Routing) -> dict[str, str]:
+class Owned(Protocol):
+    """What says whose an alert is: the way it took, or the incident that it opened."""
+
+    @property
+    def service(self) -> str:
+        """The service that it is about, if any."""
+
+    @property
+    def team(self) -> str:
+        """The team that it goes to."""
+
+
+def whose(config: Config, facts: Mapping[str, str], routed: Owned) -> dict[str, str]:
     """Whose it is by the route it took, which says more than its labels may."""
     service = config.services.get(routed.service)
     environment = facts.get("environment") or (service.environment if service else None) or ""

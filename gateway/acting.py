@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from domain import incidents
+from domain import incidents, merging
 from domain.commands import Create, Note, PersonCommand, Words
 from domain.decision import Actor
 from domain.severity import Severity
@@ -26,7 +26,17 @@ from gateway.commands import Once, Origin, execute
 from gateway.parts import Parts
 from gateway.refusals import Refusal, documented, request_id_of
 from gateway.state import Here
-from schemas.api import AssignRequest, CommandAnswer, CommentRequest, CreateRequest, SeverityRequest
+from schemas.api import (
+    AssignRequest,
+    AttachRequest,
+    CommandAnswer,
+    CommentRequest,
+    CreateRequest,
+    DetachRequest,
+    MergeRequest,
+    SeverityRequest,
+    SplitRequest,
+)
 from schemas.problems import ProblemName
 
 CREATES: tuple[ProblemName, ...] = (
@@ -39,7 +49,12 @@ CREATES: tuple[ProblemName, ...] = (
     "idempotency_key_reused",
     "unavailable",
 )
-COMMANDS: tuple[ProblemName, ...] = (*CREATES, "not_found", "precondition_failed", "read_model_behind")
+COMMANDS: tuple[ProblemName, ...] = (
+    *CREATES,
+    "not_found",
+    "precondition_failed",
+    "read_model_behind",
+)
 ETAG = {"headers": {"ETag": {"description": "the incident's version afterwards", "schema": {"type": "string"}}}}
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
@@ -49,14 +64,17 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 class Verb:
     """A command of the API: what it says, the body it takes if any, and what of that is asked of the incident.
 
-    `always` says that a resolved incident does not refuse it, `takes` that it takes the incident, which some refuse.
+    `always` says that a resolved incident does not refuse it, `anywhere` that none does, `takes` that it takes the
+    incident, which some refuse, `moves` that it leaves the incident, or another, without some of its alerts.
     """
 
     summary: str
     command: Callable[[Any, Parts], PersonCommand]
     body: type[BaseModel] | None = None
     always: bool = False
+    anywhere: bool = False
     takes: bool = False
+    moves: bool = False
 
 
 def _create(body: CreateRequest, parts: Parts) -> PersonCommand:
@@ -71,6 +89,14 @@ def _severity(word: str) -> Severity:
     return Severity(found[0])
 
 
+def _group(uuid: str) -> str:
+    return f"group-{uuid}"
+
+
+def _attach(body: AttachRequest, _: Parts) -> PersonCommand:
+    return merging.Attach(_group(body.group) if body.group else None, body.alerts)
+
+
 CREATE = Verb("Open an incident that no alert reports", _create, CreateRequest)
 VERBS: Mapping[str, Verb] = {
     "ack": Verb("I have it: stop paging", lambda *_: incidents.Acknowledge(), takes=True),
@@ -82,8 +108,26 @@ VERBS: Mapping[str, Verb] = {
     "severity": Verb(
         "It is more or less severe", lambda body, _: incidents.SetSeverity(_severity(body.severity)), SeverityRequest
     ),
+    "merge": Verb(
+        "It is the same as another incident", lambda body, _: merging.Merge(body.into), MergeRequest, takes=True
+    ),
+    "unmerge": Verb("It is not the same after all", lambda *_: merging.Unmerge()),
+    "split": Verb(
+        "Some of its alerts are something else", lambda body, _: merging.Split(body.alerts), SplitRequest, moves=True
+    ),
+    "attach": Verb("Alerts of another incident belong to it", _attach, AttachRequest, takes=True, moves=True),
+    "detach": Verb(
+        "An alert group does not belong to it",
+        lambda body, _: merging.Detach(_group(body.group)),
+        DetachRequest,
+        moves=True,
+    ),
     "comment": Verb(
-        "Write this down", lambda body, parts: Note(Words(body.text, parts.salt())), CommentRequest, always=True
+        "Write this down",
+        lambda body, parts: Note(Words(body.text, parts.salt())),
+        CommentRequest,
+        always=True,
+        anywhere=True,
     ),
 }
 
@@ -114,9 +158,11 @@ def router() -> APIRouter:
 
 def _refusals(verb: Verb) -> dict[int | str, dict[str, Any]]:
     resolved: tuple[ProblemName, ...] = () if verb.always else ("incident_resolved",)
+    merged: tuple[ProblemName, ...] = () if verb.anywhere else ("incident_merged",)
     unread: tuple[ProblemName, ...] = ("bad_json",) if verb.body else ()
     taking: tuple[ProblemName, ...] = ("ack_not_allowed",) if verb.takes else ()
-    return documented(*COMMANDS, *resolved, *taking, *unread)
+    moving: tuple[ProblemName, ...] = ("nothing_left",) if verb.moves else ()
+    return documented(*COMMANDS, *resolved, *merged, *taking, *moving, *unread)
 
 
 def _takes(name: str, verb: Verb) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 from gateway import (
     acting,
     administration,
+    alerts,
     config_history,
     elastic,
     explaining,
@@ -18,10 +19,12 @@ from gateway import (
     objects,
     openapi,
     operations,
+    page,
     reads,
     receipts,
     refusals,
     silences,
+    silencing,
     webhooks,
 )
 from gateway.auth import refuse_unguarded
@@ -87,6 +90,7 @@ def add_routes(app: FastAPI) -> None:
         receipts,
         incidents,
         reads,
+        alerts,
         acting,
         explaining,
         administration,
@@ -94,8 +98,10 @@ def add_routes(app: FastAPI) -> None:
         config_history,
         objects,
         silences,
+        silencing,
         operations,
         openapi,
+        page,
     ):
         app.include_router(module.router())
     refuse_unguarded(iter_route_contexts(app.routes))

@@ -23,7 +23,7 @@ Role = Literal["viewer", "responder", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "responder", "admin")
 """From the least to the most powerful."""
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/incidents/{ref}"})
 """What anybody may ask for."""
 
 _API_KEY = HTTPBearer(scheme_name="api_key", description="An API key; its role says what it may do.", auto_error=False)

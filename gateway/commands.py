@@ -5,23 +5,24 @@ Needs Postgres and nothing else: people can acknowledge while Kafka is down.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import structlog
 
-from domain import commands, incidents
+from domain import belonging, commands, incidents
 from domain.book import Book
 from domain.commands import PersonCommand
 from domain.config import Config
 from domain.decision import Actor, Cause, Refused
 from domain.events import Event
-from domain.ids import derive, stream_uuid
+from domain.ids import derive, stream_kind, stream_uuid
+from domain.merging import Merge
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from schemas.api import CommandAnswer
 from streams.store.base import CommandRecord, Save, Store
-from streams.store.deciding import decide, open_book
+from streams.store.deciding import decide, open_command
 
 log = structlog.get_logger()
 
@@ -35,11 +36,18 @@ STATUS_CHANGES: Mapping[type[Event], str] = {
     incidents.Started: "started",
     incidents.Resolved: "resolved",
     incidents.Reopened: "reopened",
+    belonging.Merged: "merged into another",
+    belonging.Unmerged: "taken out of another",
 }
 OTHER_CHANGES: Mapping[type[Event], str] = {
     incidents.SeverityChanged: "its severity changed",
     incidents.Assigned: "assigned",
     incidents.Commented: "commented on",
+    belonging.Absorbed: "another was merged into it",
+    belonging.Parted: "another was taken out of it",
+    belonging.GroupAttached: "an alert group was attached to it",
+    belonging.GroupDetached: "an alert group was detached from it",
+    belonging.AlertsSplit: "alerts were split off",
 }
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -85,7 +93,9 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     if known is not None:
         return known
     command_id = parts.ids()
-    stream = f"incident-{derive(parts.settings.org, 'incident', command_id)}" if ref is None else _stream(parts, ref)
+    if isinstance(command, Merge):
+        command = replace(command, into=_stream(parts, command.into))
+    asked_of = f"incident-{derive(parts.settings.org, 'incident', command_id)}" if ref is None else _stream(parts, ref)
     cause = Cause(actor, origin.door, f"command/{command_id}", origin.request_id, origin.request_id)
     decided: list[tuple[CommandAnswer, bool]] = []
 
@@ -94,7 +104,7 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
         if known is not None:
             decided.append((known, True))
             return Save(Book(parts.settings.org, Config(), {}))
-        book = open_book(parts.store, parts.settings.org, [stream])
+        book, stream = _opened(parts, asked_of, command, origin)
         book.numbers = (number for _ in repeat(None) for number in parts.store.next_numbers(1))
         _check(parts.store, book, stream, ref, origin.versions)
         answer = _decide(book, stream, command, cause, parts)
@@ -104,8 +114,29 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     position = decide(parts.store, attempt)
     answer, repeated = decided[-1]
     asked = type(command).__name__.lower()
-    log.info("command", asked=asked, incident=answer.name, incident_id=stream, actor=actor.id, changed=answer.changed)
+    log.info(
+        "command",
+        asked=asked,
+        incident=answer.name,
+        incident_id=f"incident-{answer.id}",
+        actor=actor.id,
+        changed=answer.changed,
+    )
     return answer if repeated else answer.model_copy(update={"position": position})
+
+
+def _opened(parts: Parts, stream: str, command: PersonCommand, origin: Origin) -> tuple[Book, str]:
+    """A book for a command, and the incident that it is meant for.
+
+    Who was told of an incident and takes it means the trouble, whatever it is called by now: what it is merged into is
+    taken. Everything else may do more there than its sender has seen, and is refused. A command for one version of an
+    incident is for that incident.
+    """
+    book = open_command(parts.store, parts.settings.org, stream, command)
+    into = book.read(stream, incidents.Incident).into
+    if into and isinstance(command, incidents.Acknowledge | incidents.Start) and origin.versions is None:
+        return _opened(parts, into, command, origin)
+    return book, stream
 
 
 def _decide(book: Book, stream: str, command: PersonCommand, cause: Cause, parts: Parts) -> CommandAnswer:
@@ -122,9 +153,17 @@ def _decide(book: Book, stream: str, command: PersonCommand, cause: Cause, parts
         name=after.name,
         status=after.status.value,
         changed=bool(book.entries),
+        other=_other(book, stream),
         version=book.streams[stream].version,
         position=0,
     )
+
+
+def _other(book: Book, stream: str) -> str | None:
+    """The other incident that was written, of a command that is about two of them."""
+    streams = (entry.stream for entry in book.entries if entry.stream != stream)
+    other = next((name for name in streams if stream_kind(name) == "incident"), None)
+    return book.read(other, incidents.Incident).name if other else None
 
 
 def _check(store: Store, book: Book, stream: str, ref: str | None, versions: frozenset[int] | None) -> None:

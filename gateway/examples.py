@@ -45,6 +45,10 @@ COMMANDS: Mapping[str, Any] = {
     "create": {"title": "The shop is slow", "severity": "high", "service": "payments"},
     "assign": {"users": ["ada"]},
     "severity": {"severity": "low"},
+    "merge": {"into": "INC-1"},
+    "split": {"alerts": ["5b2f0c9e-0000-5000-8000-000000000005"]},
+    "attach": {"alerts": ["5b2f0c9e-0000-5000-8000-000000000005"]},
+    "detach": {"group": "5b2f0c9e-0000-5000-8000-000000000001"},
     "comment": {"text": "The database is out of connections."},
 }
 """By what is asked of an incident."""

@@ -12,10 +12,18 @@ from gateway.refusals import Refusal
 from gateway.state import Here
 from projections.queries import DEFAULT_LIMIT, AlertFilter, IncidentFilter
 from projections.references import incident_key
-from schemas.api import IncidentList, IncidentView, PageView, Timeline
+from schemas.api import IncidentList, IncidentView, LinkView, PageView, Timeline
 from schemas.api_reads import AlertList, DeliveryView
 
-ETAG = {"headers": {"ETag": {"description": "the incident's version", "schema": {"type": "string"}}}}
+HEADERS = {
+    "headers": {
+        "ETag": {"description": "the incident's version", "schema": {"type": "string"}},
+        "Link": {
+            "description": 'of one that is merged: the address of what is worked on instead, rel="canonical"',
+            "schema": {"type": "string"},
+        },
+    }
+}
 
 Title = Annotated[
     str | None,
@@ -27,7 +35,7 @@ def router() -> APIRouter:
     """Every question about incidents."""
     made = APIRouter(prefix="/api/v1/incidents", tags=["incidents"], dependencies=viewers())
     made.get("", summary="Incidents, newest first", responses=READS)(list_incidents)
-    made.get("/{ref}", summary="One incident", responses={200: ETAG, **READS_ONE})(show_incident)
+    made.get("/{ref}", summary="One incident", responses={200: HEADERS, **READS_ONE})(show_incident)
     made.get("/{ref}/timeline", summary="What happened", responses=READS_ONE)(show_timeline)
     made.get("/{ref}/alerts", summary="The alerts that it has or has had", responses=READS_ONE)(show_alerts)
     made.get("/{ref}/pages", summary="Who was told", responses=READS_ONE)(show_pages)
@@ -76,9 +84,11 @@ def list_incidents(
 
 @in_thread
 def show_incident(here: Here, ref: Ref, response: Response) -> IncidentView:
-    """The incident as the read model has it; its ETag is its version."""
-    view = _incident(here, ref)
+    """The incident as the read model has it; its ETag is its version. One that is merged links to the other."""
+    view = _linked(here, _incident(here, ref))
     response.headers["ETag"] = f'"{view.version}"'
+    if view.merged_into_id:
+        response.headers["Link"] = f'</api/v1/incidents/{view.merged_into_id}>; rel="canonical"'
     return view
 
 
@@ -88,7 +98,7 @@ def show_timeline(here: Here, ref: Ref) -> Timeline:
     timeline = here.parts.queries.timeline(ref)
     if timeline is None:
         raise no_incident(ref)
-    return timeline
+    return timeline.model_copy(update={"incident": _linked(here, timeline.incident)})
 
 
 @in_thread
@@ -110,6 +120,13 @@ def show_deliveries(here: Here, ref: Ref) -> tuple[DeliveryView, ...]:
     """Which messages carried its pages, with what else was in them, each attempt's outcome and possible repeats."""
     _incident(here, ref)
     return here.parts.queries.deliveries(ref)
+
+
+def _linked(here: Here, view: IncidentView) -> IncidentView:
+    """An incident with its service's pages."""
+    service = here.parts.store.config().services.get(view.service)
+    links = tuple(LinkView(name=link.name, url=link.url) for link in service.links) if service else ()
+    return view.model_copy(update={"links": links})
 
 
 def _incident(here: Here, ref: str) -> IncidentView:

@@ -4,19 +4,21 @@ A stream's times never run backwards, so what it was then is what its events up 
 and inhibited is found among what still fires and what has ended since.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from domain import groups, inhibition
+from domain import answers, belonging, groups, inhibition
 from domain.alerts import AlertRow, AlertStatus, PriorAlert
 from domain.book import Loaded
 from domain.changes import ObjectPut
 from domain.config import Config, Standing
+from domain.correlating import Candidates, Spot
 from domain.events import evolve
 from domain.inhibition import Place, Side, Source
 from gateway.config_history import newest_first
+from gateway.past_openings import Openings, first_after
 from schemas.payloads import read_alert
 from streams.configuring import Key, objects_of
 from streams.store import configuration
@@ -33,8 +35,10 @@ SKEW = timedelta(minutes=1)
 """How far the times of changes by several gateways may run backwards."""
 
 Began = groups.AlertFired | groups.AlertRefired
-Ended = groups.AlertResolved | groups.AlertExpired
-OfAlert = Began | Ended | groups.AlertSuppressed | groups.AlertReleased
+Ended = groups.AlertResolved | groups.AlertExpired | answers.AlertClosed
+Kept = groups.AlertSuppressed | groups.AlertReleased | answers.AlertAcknowledged | answers.AlertUnacknowledged
+Went = belonging.AlertLeft | belonging.AlertJoined
+OfAlert = Began | Ended | Kept | Went
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +119,31 @@ class Past:
         """An alert as it was then, followed back through the groups that it was in since."""
         group: str | None = row.group
         for _ in range(MOVES):
-            history = [e for e in self._history(group) if _alert_of(e) == row.id] if group else []
+            history = self._told(row.id, group) if group else []
             before = [event for event in history if event.decision.decided_at <= self.at]
             if before:
-                return _row(row, group or "", before)
+                then = _row(row, before)
+                return replace(then, row=self._placed(then.row)) if then else None
             prior = getattr(history[0].event, "prior", None) if history else None
             if not isinstance(prior, PriorAlert) or prior.group == group:
                 return None
             group = prior.group
         return None
+
+    def _placed(self, row: AlertRow) -> AlertRow:
+        """The row with the incident to which its episode belonged then."""
+        group = self._loaded(row.group or "").state
+        if row.status is not AlertStatus.FIRING or not isinstance(group, groups.Group):
+            return row
+        return replace(row, incident=group.incident_of(row.episode))
+
+    def _told(self, alert: str, group: str) -> list[Recorded]:
+        """What happened to an alert in a group; before that in the one that it was split off from, if it was."""
+        own = [event for event in self._history(group) if _alert_of(event) == alert]
+        first = own[0].event if own else None
+        if not isinstance(first, belonging.AlertJoined):
+            return own
+        return [*(e for e in self._told(alert, first.came_from) if e.position < own[0].position), *own]
 
     def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
         """Where alerts stood only matters to what is saved."""
@@ -144,6 +164,10 @@ class Past:
                     found.setdefault(side.place, {})[name] = Source(then.row.group or "", side.is_target)
         return found
 
+    def candidates(self, spots: Mapping[Spot, datetime]) -> Candidates:
+        """The incidents that stood at these spots, and were open."""
+        return Openings(self.store, self._config, self.at, self._loaded, self.notes).candidates(spots)
+
     def _candidates(self) -> Iterator[AlertRow]:
         """What may have fired then: what fires now, and what has ended since."""
         firing = self.store.firing(None, FIRING + 1)
@@ -155,7 +179,7 @@ class Past:
 
     def _since(self) -> Iterator[Recorded]:
         """The events that were decided after that instant, the oldest first, up to a bound."""
-        after = _first(self.store.head(), self._is_later)
+        after = first_after(self.store, self.at)
         limit = after + SINCE
         while after < limit and (read := self.store.tail(after, min(READ, limit - after))):
             yield from (event for event in read if event.decision.decided_at > self.at)
@@ -163,41 +187,43 @@ class Past:
         if after >= limit and self.store.head() > after:
             self.notes.append(f"What ended more than {SINCE:,} events later was not looked at for what inhibited.")
 
-    def _is_later(self, position: int) -> bool:
-        event = next(iter(self.store.tail(position, 1)), None)
-        return event is None or event.decision.decided_at > self.at
-
-
-def _first(below: int, holds: Callable[[int], bool]) -> int:
-    """The first number from 0 to `below` for which `holds`, `below` when none before it does."""
-    low, high = 0, below
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
-
 
 def _alert_of(event: Recorded) -> str | None:
     return event.event.alert if isinstance(event.event, OfAlert) else None
 
 
-def _row(now: AlertRow, group: str, events: list[Recorded]) -> _Then | None:
-    """The row after an alert's events in a group. What no decision reads of it is as it is now."""
+def _row(now: AlertRow, events: list[Recorded]) -> _Then | None:
+    """The row after an alert's events. What no decision reads of it is as it is now."""
     then: _Then | None = None
     for recorded in events:
         event, at = recorded.event, recorded.decision.decided_at
         if isinstance(event, Began):
-            then = _Then(_begun(now, event, group, at), event.payload.ref)
+            then = _Then(_begun(now, event, recorded.stream, at), event.payload.ref)
+        elif isinstance(event, belonging.AlertJoined) and then:
+            joined = replace(then.row, group=recorded.stream, episode=event.episode, incident=event.incident)
+            then = replace(then, row=joined)
         elif isinstance(event, Ended) and then:
-            row = replace(then.row, status=AlertStatus.RESOLVED, flips=then.row.flipped(at), suppressed=None)
-            if isinstance(event, groups.AlertResolved):
-                row = replace(row, source_time=event.source_time, received_at=event.received_at, receipt=event.receipt)
-            then = replace(then, row=row)
+            then = replace(then, row=_over(then.row, event, at))
+        elif isinstance(event, answers.AlertAcknowledged | answers.AlertUnacknowledged) and then:
+            actor = recorded.decision.cause.actor
+            by = f"{actor.kind}:{actor.id}" if isinstance(event, answers.AlertAcknowledged) else None
+            then = replace(then, row=replace(then.row, acknowledged=by))
         elif isinstance(event, groups.AlertSuppressed | groups.AlertReleased) and then:
             quiet = f"{event.reason}/{event.rule}" if isinstance(event, groups.AlertSuppressed) else None
             row = replace(then.row, suppressed=quiet, episode=event.episode, incident=event.incident or None)
             then = replace(then, row=row)
     return then
+
+
+def _over(row: AlertRow, event: Ended, at: datetime) -> AlertRow:
+    """The row of an alert that has ended. That a person says so is no change of the alert itself."""
+    row = replace(row, status=AlertStatus.RESOLVED, suppressed=None, acknowledged=None)
+    match event:
+        case answers.AlertClosed(prior=prior):
+            return replace(row, closed=prior.source_time)
+        case groups.AlertResolved(source_time=source_time, received_at=received_at, receipt=receipt):
+            row = replace(row, source_time=source_time, received_at=received_at, receipt=receipt)
+    return replace(row, flips=row.flipped(at))
 
 
 def _begun(now: AlertRow, event: Began, group: str, at: datetime) -> AlertRow:
@@ -214,5 +240,7 @@ def _begun(now: AlertRow, event: Began, group: str, at: datetime) -> AlertRow:
         incident=event.incident or None,
         payload=event.payload.ref,
         suppressed=None,
+        acknowledged=None,
+        closed=None,
         flips=replace(now, flips=event.prior.flips if event.prior else ()).flipped(at),
     )

@@ -1,5 +1,6 @@
 """Alerts, deadlines and response times over HTTP, for viewers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -17,6 +18,11 @@ DEFAULT_WINDOW = timedelta(days=30)
 
 Labels = Annotated[list[str], Query(max_length=20, description="`name=value`; repeat it for more labels")]
 Reference = Annotated[str | None, Query(max_length=60, pattern=r"^[^\x00]*$", description="INC-7, 7, or a uuid")]
+Acknowledged = Annotated[bool | None, Query(description="whether somebody has them")]
+Beginning = Annotated[
+    str | None,
+    Query(alias="id", pattern=r"^[0-9a-fA-F-]{4,36}$", description="their uuid, or at least four digits of it"),
+]
 Suppressed = Annotated[bool | None, Query(description="whether a rule keeps Tocsin from speaking of them")]
 
 
@@ -43,13 +49,16 @@ def list_alerts(
     incident: Reference = None,
     label: Labels = [],  # noqa: B006
     suppressed: Suppressed = None,
+    acknowledged: Acknowledged = None,
+    alert: Beginning = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> AlertList:
     """Alerts that are as asked in every respect. A page may be short and not be the last: see `next_cursor`."""
-    return _alerts(
-        here, filters.alert_statuses(status), severity, integration, incident, label, suppressed, limit, cursor
-    )
+    wanted = _wanted(filters.alert_statuses(status), severity, integration, incident, label, suppressed)
+    begins = alert.replace("-", "").lower()[:32] if alert else None
+    wanted = replace(wanted, acknowledged=acknowledged, begins=begins)
+    return here.parts.queries.alerts(wanted, limit, cursor)
 
 
 @in_thread
@@ -64,21 +73,19 @@ def list_active_alerts(
     cursor: Cursor = None,
 ) -> AlertList:
     """The same as `/api/v1/alerts?status=firing`."""
-    return _alerts(here, ("firing",), severity, integration, incident, label, suppressed, limit, cursor)
+    wanted = _wanted(("firing",), severity, integration, incident, label, suppressed)
+    return here.parts.queries.alerts(wanted, limit, cursor)
 
 
-def _alerts(
-    here: Here,
+def _wanted(
     status: tuple[str, ...],
     severity: list[str],
     integration: list[str],
     incident: str | None,
     label: list[str],
     suppressed: bool | None,
-    limit: int,
-    cursor: str | None,
-) -> AlertList:
-    wanted = AlertFilter(
+) -> AlertFilter:
+    return AlertFilter(
         status=status,
         severity=filters.severities(severity),
         integration=filters.names("integration", integration),
@@ -86,7 +93,6 @@ def _alerts(
         suppressed=suppressed,
         labels=filters.labels(label),
     )
-    return here.parts.queries.alerts(wanted, limit, cursor)
 
 
 @in_thread

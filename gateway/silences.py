@@ -20,11 +20,13 @@ from gateway.alertmanager import AlertmanagerRoute, documented
 from gateway.auth import AtLeast, Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_json_body, validated
+from gateway.commands import Once
 from gateway.examples import SILENCE, json_body
 from gateway.hiding import warnings_of
+from gateway.once import answered, kept
 from gateway.openapi import VERSION
 from gateway.refusals import Refusal
-from gateway.state import Here
+from gateway.state import Gateway, Here
 from schemas.alertmanager_api import (
     AlertmanagerConfig,
     AlertmanagerStatus,
@@ -38,6 +40,7 @@ from schemas.alertmanager_api import (
 )
 from schemas.matchers import BadMatcher, parse_matchers
 from streams.silencing import end_silence, set_silence
+from streams.store.base import CommandRecord, Conflict
 
 CONFIGURATION = "# Tocsin's configuration is at GET /api/v1/config; `tocsin export` writes it down.\n"
 NEGATIVE = (MatchOperator.NOT_EQUAL, MatchOperator.NOT_MATCHES)
@@ -124,14 +127,35 @@ def post_silence(request: Request, here: Here, asked: Annotated[Asked, Depends(a
 
     `warnings` says which critical incidents would not be spoken of.
     """
+    return silenced(here, request, asked)
+
+
+def silenced(here: Gateway, request: Request, asked: Asked, once: Once | None = None) -> SilenceSet:
+    """Set a silence; asked again under the same key `once`, the answer is the same. Blocks.
+
+    Raises Refusal for matchers that cannot be read, or another request under the key; else as `set_silence`.
+    """
     parts, now = here.parts, here.parts.clock()
+    known = answered(parts.store, once, SilenceSet)
+    if known is not None:
+        return known[0]
     try:
         wanted = read_silence(asked.silence, now)
     except BadMatcher as error:
         raise _unread("matchers", error) from None
     warnings = warnings_of(parts, wanted)
     cause = cause_of(request, parts, asked.key)
-    made = set_silence(parts.store, parts.settings.org, wanted, parts.ids(), cause, now, parts.salt())
+
+    def answer(made: Silence) -> CommandRecord | None:
+        return kept(parts, once, SilenceSet(silence_id=made.id, warnings=warnings))
+
+    try:
+        made = set_silence(parts.store, parts.settings.org, wanted, parts.ids(), cause, now, parts.salt(), answer)
+    except Conflict:
+        known = answered(parts.store, once, SilenceSet)
+        if known is None:
+            raise
+        return known[0]
     here.configured.forget()
     return SilenceSet(silence_id=made.id, warnings=warnings)
 

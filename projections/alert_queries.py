@@ -15,8 +15,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow
 
+from domain.alerts import Alert
+from domain.config import Config
+from domain.facts import FACTS, facts
 from domain.ids import stream_uuid
 from projections.references import Key, cursor_time, incident_name, read_cursor, write_cursor
+from schemas.api import LinkView
+from schemas.api_alerts import AlertDetail, AlertHappening
 from schemas.api_reads import AlertList, AlertView, Suppressed
 from schemas.payloads import read_alert
 
@@ -37,6 +42,8 @@ CONDITIONS: Mapping[str, LiteralString] = {
     "severity": "s.severity = any(%(severity)s)",
     "integration": "s.integration = any(%(integration)s)",
     "suppressed": "(s.suppressed is not null) = %(suppressed)s",
+    "acknowledged": "(s.acknowledged is not null) = %(acknowledged)s",
+    "begins": "s.id between %(first)s::uuid and %(last)s::uuid",
     "after": "(s.first_seen, s.id) < (%(seen)s::timestamptz, %(id)s::uuid)",
 }
 OF_INCIDENT: LiteralString = """
@@ -45,6 +52,13 @@ s.id in (
     select r.alert from alerts r join wanted w on w.id = r.incident
     union select t.id from alert_state t join wanted w on w.id = t.incident
 )
+"""
+HAPPENINGS = 200
+"""Events of one alert that are shown."""
+HISTORY = """
+select t.position, t.at, t.type, t.text, t.actor, t.origin, t.correlation_id, i.number
+from timeline t left join incidents i on i.id = t.incident
+where t.alert = %(alert)s::uuid order by t.position desc limit %(limit)s
 """
 PLACE = re.compile(r"alert (\S{20,40}) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
@@ -57,6 +71,8 @@ class AlertFilter:
         status, severity, integration: one of these words.
         incident: alerts that it has or has had.
         suppressed: whether nothing is said of it because of a rule.
+        acknowledged: whether somebody has it.
+        begins: its uuid begins with these hexadecimal digits.
         labels: each of these names has this value; an empty value is the same as no such label.
     """
 
@@ -66,6 +82,8 @@ class AlertFilter:
     incident: Key | None = None
     suppressed: bool | None = None
     labels: tuple[tuple[str, str], ...] = ()
+    acknowledged: bool | None = None
+    begins: str | None = None
 
 
 def listed(connection: Connection, wanted: AlertFilter, limit: int, cursor: str | None) -> AlertList:
@@ -91,6 +109,47 @@ def listed(connection: Connection, wanted: AlertFilter, limit: int, cursor: str 
     return AlertList(alerts=tuple(found), next_cursor=_write_place(*place) if place else None)
 
 
+def detail(connection: Connection, alert: str, config: Config) -> AlertDetail | None:
+    """One alert, by its uuid, with its history; None when there is none. `config` tells what matchers read of it."""
+    found = ALERTS.format(where=sql.SQL("s.id = %(id)s::uuid"), limit=sql.Literal(1))
+    row = connection.execute(found, {"id": alert}).fetchone()
+    if row is None:
+        return None
+    happened = connection.execute(HISTORY, {"alert": alert, "limit": HAPPENINGS}).fetchall()
+    said = read_alert(bytes(row["body"])) if row["body"] is not None else None
+    return AlertDetail(
+        **_view(row).model_dump(),
+        annotations=dict(said.annotations) if said else {},
+        facts=_facts(config, row, said) if said else {},
+        links=tuple(LinkView(name=name, url=url) for name, url in said.links) if said else (),
+        group=stream_uuid(row["group"]) if row["group"] else None,
+        episode=row["episode"],
+        flips=tuple(map(datetime.fromisoformat, row["flips"].split())),
+        version=row["rev"],
+        history=tuple(map(_happening, reversed(happened))),
+    )
+
+
+def _facts(config: Config, row: DictRow, said: Alert) -> dict[str, str]:
+    """What matchers may read of an alert besides its labels and annotations, as things are configured now."""
+    source = config.integrations.get(row["integration"])
+    read = facts(
+        said.labels,
+        said.annotations,
+        severity=row["severity"],
+        source=source.source if source else row["integration"],
+        integration=row["integration"],
+        services=config.services,
+        read=FACTS,
+    )
+    return {name: read[name] for name in FACTS}
+
+
+def _happening(row: DictRow) -> AlertHappening:
+    number = row.pop("number")
+    return AlertHappening(**row, incident=incident_name(number) if number is not None else None)
+
+
 def _candidates(
     connection: Connection, wanted: AlertFilter, limit: int, place: tuple[datetime, str] | None
 ) -> list[DictRow]:
@@ -103,9 +162,13 @@ def _candidates(
         sql.SQL("true"),
         *(sql.SQL(CONDITIONS[name]) for name, value in given.items() if value),
     ]
-    if wanted.suppressed is not None:
-        where.append(sql.SQL(CONDITIONS["suppressed"]))
-        given["suppressed"] = wanted.suppressed
+    for name in ("suppressed", "acknowledged"):
+        if (asked := getattr(wanted, name)) is not None:
+            where.append(sql.SQL(CONDITIONS[name]))
+            given[name] = asked
+    if wanted.begins:
+        where.append(sql.SQL(CONDITIONS["begins"]))
+        given |= {"first": wanted.begins.ljust(32, "0"), "last": wanted.begins.ljust(32, "f")}
     if place:
         where.append(sql.SQL(CONDITIONS["after"]))
         given |= {"seen": place[0], "id": place[1]}
@@ -146,6 +209,8 @@ def _view(row: Mapping[str, Any]) -> AlertView:
         incident_id=stream_uuid(row["incident"]) if row["incident"] else None,
         receipt=row["receipt"],
         suppressed=_suppressed(row["suppressed"]) if row["suppressed"] else None,
+        acknowledged_by=row["acknowledged"],
+        closed=row["closed"] is not None,
     )
 
 

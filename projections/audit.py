@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import escalations, groups, ids, incidents, pages
+from domain import belonging, escalations, groups, ids, incidents, pages
 from domain.changes import ObjectPut
 from domain.config import Target
 from domain.events import Event, evolve, initial
@@ -110,7 +110,7 @@ def account(ledger: Ledger, org: str, incident: str) -> Account:
     if not own or not isinstance(state, Incident) or not isinstance(own[0].event, incidents.Opened):
         raise NoIncident(incident)
     opened = own[0].event
-    alerts = [e for e in history(ledger, opened.group) if _concerns(e, incident)] if opened.group else []
+    alerts = [e for group in _groups(own) for e in history(ledger, group) if _concerns(e, incident)]
     runs = [_Run.read(ledger, org, incident, number) for number in range(1, state.runs + 1)]
     everything: list[tuple[Recorded, First]] = [(e, None) for e in (*own, *alerts)]
     for run in runs:
@@ -136,6 +136,18 @@ def history(ledger: Ledger, stream: str) -> list[Recorded]:
         for line, stored in lines
         if stored
     ]
+
+
+def _groups(own: Sequence[Recorded]) -> list[str]:
+    """The alert groups that an incident has had, in the order in which they came."""
+    found: list[str] = []
+    for recorded in own:
+        match recorded.event:
+            case incidents.Opened(group=str() as group) | belonging.GroupAttached(group=group):
+                found.append(group)
+            case belonging.Absorbed(groups=parts) | belonging.Unmerged(groups=parts):
+                found += [part.group for part in parts]
+    return list(dict.fromkeys(found))
 
 
 def _concerns(recorded: Recorded, incident: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from domain import escalations, groups, incidents, pages
+from domain import answers, belonging, escalations, groups, incidents, pages
 from domain.changes import ObjectPut, ObjectRemoved
 from domain.erasing import PayloadErased
 from domain.escalations import EscalationStatus
@@ -28,10 +28,15 @@ AlertEvent = (
     | groups.AlertSuppressed
     | groups.AlertReleased
     | groups.AlertFlapping
+    | answers.AlertAcknowledged
+    | answers.AlertUnacknowledged
+    | answers.AlertClosed
+    | belonging.AlertLeft
+    | belonging.AlertJoined
 )
-NOT_TOLD = (groups.EpisodeOpened, ObjectPut, ObjectRemoved, AlertsLost, PayloadErased)
-"""Events that concern no read model: an episode is its incident, configuration is read from the store, and which
-incident alerts belong to that were lost unread nobody knows.
+NOT_TOLD = (groups.EpisodeOpened, belonging.Moved, ObjectPut, ObjectRemoved, AlertsLost, PayloadErased)
+"""Events that concern no read model: an episode is its incident, which says itself what it gets, configuration is read
+from the store, and which incident alerts belong to that were lost unread nobody knows.
 """
 
 
@@ -62,6 +67,7 @@ def _tell(rows: Rows, incident: str, recorded: Recorded, first: First = None) ->
             origin=cause.origin,
             correlation_id=cause.correlation_id,
             words=recorded.event.text.ref if isinstance(recorded.event, incidents.Commented) else None,
+            alert=getattr(recorded.event, "alert", None),
         )
     )
 
@@ -99,6 +105,9 @@ def _opened(stream: str, event: incidents.Opened) -> IncidentRow:
         resolved_by=None,
         assignees=(),
         words=event.words.ref if event.words else None,
+        runbook=event.runbook,
+        merged_into=None,
+        merged_number=None,
         version=0,
         position=0,
     )
@@ -109,6 +118,14 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
     by = f"{actor.kind}:{actor.id}"
     match event:
         case incidents.Opened() | incidents.Commented() | incidents.Reannounced():
+            return row
+        case belonging.Merged(into=into, number=number):
+            return replace(row, status=IncidentStatus.MERGED, merged_into=into, merged_number=number)
+        case belonging.Unmerged(status=status):
+            return replace(row, status=IncidentStatus(status), merged_into=None, merged_number=None)
+        case belonging.GroupAttached() | belonging.GroupDetached() | belonging.AlertsSplit():
+            return row
+        case belonging.Absorbed() | belonging.Parted():
             return row
         case incidents.SeverityChanged():
             return replace(row, severity=event.after)
@@ -248,14 +265,14 @@ def _first_paged(rows: Rows, incident: str, recorded: Recorded) -> None:
 
 
 def _alert(rows: Rows, recorded: Recorded, event: AlertEvent) -> None:
-    if not event.incident:  # it waits in its group and belongs to no incident
-        return
+    """One that waits in its group belongs to no incident, and its events to its own history alone."""
     match event:
-        case groups.AlertSuppressed() | groups.AlertReleased() | groups.AlertFlapping():
-            reported = recorded.decision.decided_at
+        case groups.AlertFired() | groups.AlertRefired() | groups.AlertResolved():
+            reported = event.received_at
         case groups.AlertExpired():
             reported = event.last_seen
         case _:
-            reported = event.received_at
-    rows.alerts.put(AlertRow(event.incident, event.alert, reported, recorded.position))
+            reported = recorded.decision.decided_at
+    if event.incident:
+        rows.alerts.put(AlertRow(event.incident, event.alert, reported, recorded.position))
     _tell(rows, event.incident, recorded)

@@ -23,8 +23,8 @@ select i.*, a.*, p.body from (select * from incidents where {where} order by num
 cross join lateral (
     select count(*) filter (where s.status = 'firing') as alerts_firing, count(*) as alerts_total,
            max(greatest(r.last_report_at, s.last_seen)) as last_alert_at
-    from alerts r left join alert_state s on s.id = r.alert and s.incident = r.incident
-    where r.incident = i.id
+    from (select alert, last_report_at from alerts where incident = i.id) as r
+    full join (select id, status, last_seen from alert_state where incident = i.id) as s on s.id = r.alert
 ) as a
 left join payloads p on p.ref = i.words
 order by i.number desc
@@ -119,7 +119,9 @@ def _view(row: DictRow) -> IncidentView:
     """The title is in the words of the person who created it, while they are kept."""
     title = _words(row.pop("body")) or row["title"]
     del row["words"]
-    named = {"id": stream_uuid(row["id"]), "name": incident_name(row["number"]), "title": title}
+    into, number = row.pop("merged_into"), row.pop("merged_number")
+    merged = {"merged_into": incident_name(number), "merged_into_id": stream_uuid(into)} if into else {}
+    named = {**merged, "id": stream_uuid(row["id"]), "name": incident_name(row["number"]), "title": title}
     return IncidentView(**{**row, **named, **response_times.of_incident(row)})
 
 

@@ -27,6 +27,7 @@ from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
 from projections.incident_queries import Connection, IncidentFilter
 from projections.references import BadCursor, Key, incident_key
 from schemas.api import IncidentList, IncidentView, PageView, Timeline
+from schemas.api_alerts import AlertDetail
 from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetrics
 from streams.store.limits import MARGIN, Limited, ping
 
@@ -136,6 +137,11 @@ class Queries:
         """Alerts, the latest to appear first. Parameters and errors as in `incidents`."""
         with self._connection() as connection:
             return alert_queries.listed(connection, wanted, _checked(limit), cursor)
+
+    def alert(self, alert: str, config: Config) -> AlertDetail | None:
+        """The alert of this uuid and what happened to it; None when there is none. `config` tells its facts."""
+        with self._connection() as connection:
+            return alert_queries.detail(connection, alert, config)
 
     def critical_alerts(self) -> critical_queries.CriticalAlerts:
         """Firing alerts of open critical incidents, as far as they are spoken of and as many as are looked at."""

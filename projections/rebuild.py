@@ -69,10 +69,11 @@ def rebuild(dsn: str, store: Store, accept: bool, say: Say, schema: str = READ_S
     session = Session.open(dsn, f"{schema}_shadow")
     if session is None:
         raise RebuildRunning("another rebuild is under way")
+    working = _Rebuild(dsn, store, say, schema, session)
     try:
-        return _Rebuild(dsn, store, say, schema, session).run(accept)
+        return working.run(accept)
     finally:
-        session.close()
+        working.session.close()
 
 
 @dataclass(slots=True)
@@ -176,9 +177,21 @@ class _Rebuild:
                 time.sleep(random.uniform(0.2, 1.0))  # noqa: S311
         self.say("The rebuilt read models are in place.")
         try:
+            self._clear()
+        except Unavailable:
+            self.say(f"The old ones cannot be deleted now: schema {self.replaced} stays until the next rebuild.")
+
+    def _clear(self) -> None:
+        """Delete what was replaced; once more on another connection when that fails. Raises Unavailable."""
+        try:
             self._drop(self.replaced)
         except Unavailable:
-            self.say(f"The old ones are still being read: schema {self.replaced} stays until the next rebuild.")
+            self.session.close()
+            again = Session.open(self.dsn, self.shadow)
+            if again is None:
+                raise
+            self.session = again
+            self._drop(self.replaced)
 
     def _rename(self) -> None:
         """In one transaction. The lock stops the projector before its next batch, at a position that is then ours."""

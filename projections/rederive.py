@@ -4,12 +4,15 @@ Each kind of input has a function here that hands it to the function of `domain/
 its own. What comes out is compared, field by field, with what the log says.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
 from domain import (
+    alert_commands,
+    answers,
+    belonging,
     changes,
     commands,
     escalations,
@@ -24,22 +27,24 @@ from domain import (
 )
 from domain import delivering as deliveries
 from domain import folding as fold
+from domain.alert_commands import AcknowledgeAlert, AlertCommand, CloseAlert, UnacknowledgeAlert
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert, Receipt, Repeat
 from domain.book import Book, Due, Entry, Lazily
-from domain.commands import PersonCommand
 from domain.decision import RULES_VERSION, PayloadRef, Refused
 from domain.erasing import PayloadErased, erasure_stream
 from domain.escalations import Escalation
-from domain.events import Event, State
+from domain.events import State
 from domain.groups import Group
 from domain.intake import AlertsLost
 from domain.pages import Page, PageStatus
 from domain.severity import Severity
 from domain.troubles import Trouble, fall_back
+from projections.asked import Underivable, asked
 from projections.asof import AsOf, Pending
 from projections.comparing import compared
 from projections.findings import Finding, Verdict
 from projections.inputs import Erased, Inhibiting, Inputs, Tampered, row_before
+from projections.openings import Openings
 from schemas.payloads import write_alert
 from streams.store.base import Recorded
 
@@ -47,12 +52,14 @@ E = TypeVar("E")
 S = TypeVar("S", bound=State)
 Run = Sequence[Recorded]
 """Consecutive events with one and the same decision behind them."""
+Answer = answers.AlertAcknowledged | answers.AlertUnacknowledged | answers.AlertClosed
+ASKED: Mapping[type[Answer], AlertCommand] = {
+    answers.AlertAcknowledged: AcknowledgeAlert(),
+    answers.AlertUnacknowledged: UnacknowledgeAlert(),
+    answers.AlertClosed: CloseAlert(),
+}
 Reported = groups.AlertFired | groups.AlertRefired | groups.AlertResolved | Repeat
 """What an event says of the report that it was decided on."""
-
-
-class Underivable(Tampered):
-    """Nothing known leads from the input to this event: `field` of it says what is in the way."""
 
 
 @dataclass(slots=True)
@@ -70,6 +77,11 @@ class Rederiver:
     asof: AsOf
     inputs: Inputs
     verdict: Verdict
+    _openings: Openings = field(init=False)
+    _decided: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._openings = Openings(lambda incident: self._state(incident, incidents.Incident))
 
     def check(self, run: Run, following: Callable[[int], Run]) -> int:
         """Check the decision that `run` begins with; returns how many events it is.
@@ -78,6 +90,7 @@ class Rederiver:
         """
         if run[0].decision.rules_version != RULES_VERSION:
             self.verdict.other_rules[run[0].decision.rules_version] += len(run)
+            self._openings.lose(run)
             return len(run)
         if ids.stream_kind(run[0].stream) == "config":
             for recorded in run:
@@ -98,7 +111,9 @@ class Rederiver:
         except (KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
             self._find(first, "", f"the rules cannot have decided this ({type(error).__name__})")
         else:
+            self._openings.note(self._decided)
             return self._compared(entries, run, following)
+        self._openings.lose(run)
         return len(run)
 
     def _find(self, recorded: Recorded, field: str, problem: str) -> None:
@@ -129,8 +144,8 @@ class Rederiver:
                 self._find(recorded, f"decision.reads.{stream}", f"it stood at version {self.asof[stream].version}")
         for stream in sorted(derived.keys() - reads.keys()):
             self._find(recorded, f"decision.reads.{stream}", "the rules read it")
-        for field, problem in compared(entry, recorded):
-            self._find(recorded, field, problem)
+        for name, problem in compared(entry, recorded):
+            self._find(recorded, name, problem)
 
     # -- deciding again --------------------------------------------------------------------------------------------
 
@@ -162,7 +177,7 @@ class Rederiver:
         said = (e.event for e in run if isinstance(e.event, groups.AlertSuppressed))
         suppressed = next((event for event in said if event.alert == about), None)
         self._inhibits(suppressed)
-        return Book(
+        self._decided = Book(
             self.org,
             self.inputs.config,
             Lazily(self.asof.__getitem__),
@@ -170,7 +185,9 @@ class Rederiver:
             numbers=numbers,
             tz_version=run[0].decision.tz_version,
             sources=Inhibiting(suppressed),
+            candidates=self._openings.before(run),
         )
+        return self._decided
 
     def _inhibits(self, said: groups.AlertSuppressed | None) -> None:
         """Raises Tampered when the alert that is said to inhibit does not fire."""
@@ -318,36 +335,27 @@ class Rederiver:
 
     def _commanded(self, run: Run, following: Callable[[int], Run]) -> Sequence[Entry]:
         """A person's command. What was asked is known from what it became."""
-        same = (e for e in following(len(run) + 1) if e.decision.cause == run[0].decision.cause)
-        asked = next((e for e in same if isinstance(e.event, incidents.IncidentEvent)), None)
-        if asked is None:
-            raise Underivable("type", "no command leads to this")
+        if isinstance(run[0].event, Answer):
+            return self._answered(run, run[0].event)
+        same = [e for e in following(len(run) + 1) if e.decision.cause == run[0].decision.cause]
+        incident, command = asked(same, self._words)
         decision, book = run[0].decision, self._book(run)
-        commands.execute(book, asked.stream, self._command(asked.event), decision.cause, decision.decided_at)
+        for recorded in run:
+            if isinstance(left := recorded.event, belonging.AlertLeft):
+                self._agrees(left.alert, left.prior, recorded)
+                row = row_before(self.org, left.alert, left.integration, left.fingerprint, left.prior)
+                book.alerts[left.alert] = row
+        commands.execute(book, incident, command, decision.cause, decision.decided_at)
         return book.entries
 
-    def _command(self, event: Event) -> PersonCommand:
-        match event:
-            case incidents.Opened(words=words):
-                named = {"service": event.service or None, "team": event.team, "policy": event.policy}
-                return commands.Create(self._words(words, "data.words"), event.severity, **named)
-            case incidents.Acknowledged():
-                return incidents.Acknowledge()
-            case incidents.Unacknowledged():
-                return incidents.Unacknowledge()
-            case incidents.Started():
-                return incidents.Start()
-            case incidents.Resolved():
-                return incidents.Resolve()
-            case incidents.Reopened():
-                return incidents.Reopen()
-            case incidents.Assigned(users=users):
-                return incidents.Assign(users)
-            case incidents.SeverityChanged(after=after):
-                return incidents.SetSeverity(after)
-            case incidents.Commented(text=text):
-                return commands.Note(self._words(text, "data.text"))
-        raise Underivable("type", "no command leads to this")
+    def _answered(self, run: Run, said: Answer) -> Sequence[Entry]:
+        """What a person said of one alert."""
+        self._agrees(said.alert, said.prior, run[0])
+        book, decision = self._book(run), run[0].decision
+        row = row_before(self.org, said.alert, said.integration, said.fingerprint, said.prior)
+        book.alerts[said.alert] = row
+        alert_commands.execute(book, said.alert, ASKED[type(said)], decision.cause, decision.decided_at)
+        return book.entries
 
     def _words(self, ref: PayloadRef | None, field: str) -> commands.Words:
         if ref is None:

@@ -54,6 +54,9 @@ class IncidentRow:
     resolved_by: str | None
     assignees: tuple[str, ...]
     words: str | None
+    runbook: str | None
+    merged_into: str | None
+    merged_number: int | None
     version: int
     position: int
 
@@ -143,7 +146,9 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
-    """One event that belongs to an incident, for people. `words` names the payload of what somebody wrote."""
+    """One event that belongs to an incident, for people. `words` names the payload of what somebody wrote, `alert` the
+    alert that it is about; the events of one that waits in its group belong to no incident (empty).
+    """
 
     table: ClassVar[str] = "timeline"
     key: ClassVar[tuple[str, ...]] = ("incident", "position")
@@ -156,6 +161,7 @@ class TimelineRow:
     origin: str
     correlation_id: str
     words: str | None
+    alert: str | None
 
 
 R = TypeVar("R", bound=Row)

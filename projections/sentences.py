@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
-from domain import changes, escalations, groups, incidents, pages
+from domain import answers, belonging, changes, escalations, groups, incidents, pages
 from domain.config import Target
 from domain.decision import Actor
 from domain.erasing import PayloadErased
@@ -22,6 +22,7 @@ F = TypeVar("F", escalations.Started, pages.Queued)
 
 LONGEST_NAME = 80
 LONGEST_FINGERPRINT = 16
+LONGEST_REASON = 200
 
 
 def sentence(recorded: Recorded, first: First = None) -> str:
@@ -40,7 +41,7 @@ def sentence(recorded: Recorded, first: First = None) -> str:
     if isinstance(event, pages.PageEvent):
         return _page(event, _needed(first, pages.Queued))
     if isinstance(event, groups.GroupEvent):
-        return _group(event)
+        return _group(event, actor)
     if isinstance(event, AlertsLost):
         place = f"{event.topic}/{event.partition}"
         return (
@@ -84,12 +85,37 @@ def _incident(event: incidents.IncidentEvent, actor: str) -> str:
             return f"{actor} reopened it: it escalates again"
         case incidents.Reannounced(reason="repeat_interval"):
             return "announced again: everybody was told, nobody answered, and it is not over"
+        case incidents.Reannounced(reason="unmerged"):
+            return "announced again: it is an incident of its own again, and it is not over"
         case incidents.Reannounced():
             return "announced again: what suppressed its alerts has ended, and it is not over"
         case incidents.Assigned():
             return f"{actor} assigned it to {_listed(event.users) or 'nobody'}"
         case incidents.Commented():
             return f"{actor} commented"
+        case _:
+            return _belonging(event, actor)
+
+
+def _belonging(event: belonging.BelongingEvent, actor: str) -> str:
+    match event:
+        case belonging.GroupAttached(reason="correlation"):
+            return f"an alert group belongs to it by rule {plain(event.rule)}: {plain(event.because, LONGEST_REASON)}"
+        case belonging.GroupAttached():
+            return f"{actor} attached an alert group to it"
+        case belonging.GroupDetached():
+            return f"{actor} detached an alert group from it: that belongs to INC-{event.number} now"
+        case belonging.AlertsSplit():
+            alerts = "an alert" if len(event.alerts) == 1 else f"{len(event.alerts)} alerts"
+            return f"{actor} split {alerts} off: INC-{event.number} is about that now"
+        case belonging.Merged():
+            return f"{actor} merged it into INC-{event.number}"
+        case belonging.Unmerged():
+            return f"{actor} took it out of INC-{event.number} again"
+        case belonging.Absorbed():
+            return f"{actor} merged INC-{event.number} into it"
+        case belonging.Parted():
+            return f"{actor} took INC-{event.number} out of it again"
         case _:
             assert_never(event)
 
@@ -151,7 +177,7 @@ def _page(event: pages.PageEvent, first: pages.Queued) -> str:
             assert_never(event)
 
 
-def _group(event: groups.GroupEvent) -> str:
+def _group(event: groups.GroupEvent, actor: str) -> str:
     match event:
         case groups.AlertFired():
             return f"{_alert(event.fingerprint, event.labels.get('alertname', ''))} fires"
@@ -170,6 +196,18 @@ def _group(event: groups.GroupEvent) -> str:
         case groups.AlertFlapping():
             within = span(timedelta(seconds=event.within))
             return f"{_alert(event.fingerprint)} is flapping: it changed {event.changes} times in {within}"
+        case answers.AlertAcknowledged():
+            return f"{actor} acknowledged {_alert(event.fingerprint)}"
+        case answers.AlertUnacknowledged():
+            return f"{actor} gave {_alert(event.fingerprint)} back"
+        case answers.AlertClosed():
+            return f"{actor} resolved {_alert(event.fingerprint)}"
+        case belonging.AlertLeft():
+            return f"{_alert(event.fingerprint)} is part of another incident now"
+        case belonging.AlertJoined():
+            return f"{_alert(event.fingerprint)} was part of another incident before"
+        case belonging.Moved():
+            return f"episode {event.episode} of the alert group moved from one incident to another"
         case groups.EpisodeOpened():
             return f"episode {event.episode} of the alert group began"
         case _:
@@ -197,7 +235,9 @@ def _config(event: changes.ConfigEvent, actor: str) -> str:
 
 def plain(text: str, longest: int = LONGEST_NAME) -> str:
     """Untrusted text made fit for one line: no control or direction characters, at most `longest` characters."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    shown = " ".join(text.split())
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 

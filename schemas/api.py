@@ -6,16 +6,24 @@ Field names are snake_case, times are RFC 3339 in UTC, durations are seconds.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 SeverityWord = Literal["critical", "high", "medium", "low", "info"]
-StatusWord = Literal["triggered", "acknowledged", "in_progress", "resolved"]
+StatusWord = Literal["triggered", "acknowledged", "in_progress", "resolved", "merged"]
 
 
 class Model(BaseModel):
     """The base of every API model: immutable, nothing unknown on input."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LinkView(Model):
+    """A page that leads on."""
+
+    name: Annotated[str, Field(examples=["dashboard"])]
+    url: str
 
 
 class IncidentView(Model):
@@ -48,6 +56,16 @@ class IncidentView(Model):
     ] = None
     time_to_resolve: Annotated[float | None, Field(description="seconds, from opened_at to the first")] = None
     assignees: tuple[str, ...] = ()
+    runbook: Annotated[str | None, Field(description="what to do, by its route: an https address")] = None
+    links: Annotated[
+        tuple[LinkView, ...], Field(description="its service's pages as configured now, if one incident is asked for")
+    ] = ()
+    merged_into: Annotated[
+        str | None, Field(description="the incident that is worked on instead of this one", examples=["INC-7"])
+    ] = None
+    merged_into_id: Annotated[str | None, Field(description="its uuid; the answer's Link header has its address")] = (
+        None
+    )
     alerts_firing: Annotated[int, Field(description="alerts of this incident that fire now")] = 0
     alerts_total: int = 0
     last_alert_at: datetime | None = None
@@ -104,6 +122,10 @@ class CommandAnswer(Model):
     name: str
     status: StatusWord
     changed: Annotated[bool, Field(description="false when it already was so")]
+    other: Annotated[
+        str | None,
+        Field(description="the other incident, of a command that is about two of them", examples=["INC-8"]),
+    ] = None
     version: Annotated[int, Field(description="of the incident's stream afterwards; the ETag")]
     position: int
 
@@ -182,6 +204,43 @@ class SeverityRequest(Model):
     """How severe an incident is, by a person's word."""
 
     severity: Annotated[str, Field(max_length=20, description="critical, high, medium, low, info, or an alias")]
+
+
+AlertId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""The uuid of an alert, or of an alert group."""
+
+
+class MergeRequest(Model):
+    """The incident that this one is the same as."""
+
+    into: Annotated[str, Field(min_length=1, max_length=60, description="INC-7, 7, or its uuid", examples=["INC-7"])]
+
+
+class SplitRequest(Model):
+    """Alerts that are something else. They all fire, and are not all that the incident has."""
+
+    alerts: Annotated[tuple[AlertId, ...], Field(min_length=1, max_length=200)]
+
+
+class AttachRequest(Model):
+    """What belongs to the incident: either some firing alerts of one other incident, or a whole alert group."""
+
+    group: AlertId | None = None
+    alerts: Annotated[tuple[AlertId, ...], Field(max_length=200, validate_default=True)] = ()
+
+    @field_validator("alerts")
+    @classmethod
+    def one_of_both(cls, alerts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Raises PydanticCustomError unless either is given; nothing where what was given as group is wrong itself."""
+        if "group" in info.data and bool(alerts) == bool(info.data["group"]):
+            raise PydanticCustomError("either", "give alerts or a group, and not both")
+        return alerts
+
+
+class DetachRequest(Model):
+    """An alert group that does not belong to the incident."""
+
+    group: AlertId
 
 
 class CommentRequest(Model):

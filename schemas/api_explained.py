@@ -85,6 +85,7 @@ class IncidentExplained(Model):
     id: str | None
     status: StatusWord | None
     because: str
+    rule: Annotated[str | None, Field(description="the correlation rule by which it joins another group's")] = None
 
 
 class MatcherTried(Model):
@@ -224,6 +225,7 @@ def _page(page: Paging) -> PageExplained:
 
 def _incident(destiny: Destiny, fed: Sequence[str]) -> IncidentExplained:
     name = f"INC-{destiny.number}" if destiny.number else None
+    why = (destiny.because or "").replace("INC-0", "new incident")  # one that is only opened by an alert before it
     said = {
         "opens": "It opens a new incident",
         "reopens": f"It reopens {name}, which its group's last alert ended a short time ago",
@@ -237,7 +239,8 @@ def _incident(destiny: Destiny, fed: Sequence[str]) -> IncidentExplained:
         name=name,
         id=stream_uuid(destiny.stream) if name and destiny.stream else None,
         status=destiny.status,
-        because=said[destiny.fate],
+        because=f"It joins {name or 'that incident'}: {why}" if why else said[destiny.fate],
+        rule=destiny.rule,
     )
 
 

@@ -46,6 +46,10 @@ class AlertView(Model):
     suppressed: Annotated[Suppressed | None, Field(description="why nothing is said of it; null: it is spoken of")] = (
         None
     )
+    acknowledged_by: Annotated[
+        str | None, Field(description="who has it while it fires: kind:id", examples=["user:ada"])
+    ] = None
+    closed: Annotated[bool, Field(description="a person said that it is over; its source has not ended it")] = False
 
 
 class AlertList(Model):

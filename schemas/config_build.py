@@ -22,6 +22,7 @@ from domain.inhibition import InhibitionRule
 from domain.matching import Matcher
 from domain.routing import Route
 from domain.severity import Severity
+from schemas.config_correlation import correlation_of
 from schemas.config_heartbeats import heartbeat_of
 from schemas.config_models import ConfigFile, MappingPart, PolicyPart
 from schemas.config_routes import RoutePart
@@ -52,6 +53,8 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
         yield RouteTree(_route(parts.route))
     for name, rule in parts.inhibition_rules.items():
         yield InhibitionRule(name, _all(rule.source_matchers), _all(rule.target_matchers), tuple(rule.equal))
+    for name, correlation in parts.correlation_rules.items():
+        yield correlation_of(name, correlation)
     for name, spans in parts.time_intervals.items():
         yield interval_of(name, spans)
     for name, window in parts.maintenance_windows.items():

@@ -18,11 +18,13 @@ from domain.config import (
     Team,
     User,
 )
+from domain.correlating import CorrelationRule
 from domain.heartbeats import Heartbeat
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval
 from domain.routing import Route
 from domain.windows import Window
+from schemas.config_correlation import written_correlation
 from schemas.config_heartbeats import written_heartbeat
 from schemas.config_models import ConfigFile
 from schemas.durations import format_duration
@@ -85,6 +87,8 @@ def written_of(thing: ConfigObject) -> tuple[str, Any]:
                 "target_matchers": [format_matcher(matcher) for matcher in thing.target],
                 **_said(equal=list(thing.equal) or None),
             }
+        case CorrelationRule():
+            return "correlation_rules", written_correlation(thing)
         case Interval():
             return "time_intervals", written_interval(thing)
         case Window():

@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "services": "service",
         "escalation_policies": "policy",
         "inhibition_rules": "inhibition_rule",
+        "correlation_rules": "correlation_rule",
         "time_intervals": "time_interval",
         "maintenance_windows": "window",
         "integrations": "integration",

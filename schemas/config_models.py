@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from schemas.config_correlation import CorrelationPart
 from schemas.config_heartbeats import HeartbeatPart, not_ours
 from schemas.config_routes import InhibitionPart, RootPart
 from schemas.config_types import (
@@ -201,6 +202,7 @@ class ConfigFile(Part):
     escalation_policies: Annotated[dict[Name, PolicyPart], _Empty] = _section("escalation policies, by name")
     route: RootPart | None = Field(None, description="the routing tree, in one of the files")
     inhibition_rules: Annotated[dict[Name, InhibitionPart], _Empty] = _section("inhibition rules, by name")
+    correlation_rules: Annotated[dict[Name, CorrelationPart], _Empty] = _section("correlation rules, by name")
     time_intervals: Annotated[dict[Name, IntervalPart], _Empty] = _section(
         "stretches of the calendar, by name; Alertmanager's format"
     )

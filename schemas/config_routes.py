@@ -26,7 +26,7 @@ from schemas.config_types import (
 SeverityWord = Literal["critical", "high", "medium", "low", "info"]
 
 
-def _each_once(names: list[str]) -> list[str]:
+def each_once(names: list[str]) -> list[str]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         wrong(f"`{twice}` is listed twice", "Remove one of the two")
@@ -39,7 +39,7 @@ def _all_or_some(names: list[str]) -> list[str]:
     return names
 
 
-GroupBy = Annotated[list[GroupLabel], Field(max_length=100), AfterValidator(_each_once), AfterValidator(_all_or_some)]
+GroupBy = Annotated[list[GroupLabel], Field(max_length=100), AfterValidator(each_once), AfterValidator(_all_or_some)]
 
 
 class RoutePart(Part):
@@ -86,7 +86,7 @@ class InhibitionPart(Part):
 
     source_matchers: list[Matchers] = Field(min_length=1, description="all have to match the alert that keeps quiet")
     target_matchers: list[Matchers] = Field(min_length=1, description="all have to match the alert that is kept quiet")
-    equal: Annotated[list[GroupLabel], Field(max_length=100), AfterValidator(_each_once)] = Field(
+    equal: Annotated[list[GroupLabel], Field(max_length=100), AfterValidator(each_once)] = Field(
         default_factory=list, description="labels in which the two have to agree"
     )
 

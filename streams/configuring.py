@@ -71,6 +71,7 @@ def objects_of(config: Config) -> dict[Key, ConfigObject]:
         *config.integrations.values(),
         *config.api_keys.values(),
         *config.inhibition_rules.values(),
+        *config.correlation_rules.values(),
         *config.intervals.values(),
         *config.windows.values(),
         *config.heartbeats.values(),

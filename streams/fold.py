@@ -30,7 +30,7 @@ from schemas.received import AlertReceived, encode
 from streams.clock import Clock
 from streams.feeding import unfed
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
-from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide
+from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide, joinable
 
 log = structlog.get_logger()
 
@@ -244,7 +244,9 @@ class Fold:
             rows |= self.store.alerts(ways)
         involved = set(folding.groups_involved(self.org, config, reports, rows))
         involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles}
-        book = self._book(config, self.store.load(involved), rows, numbers)
+        candidates, streams = joinable(self.store, folding.spots_involved(self.org, config, reports, rows))
+        book = self._book(config, self.store.load(involved) | streams, rows, numbers)
+        book.candidates = candidates
         add_inhibition(self.store, book, folding.places_involved(config, reports))
         return book
 

@@ -3,7 +3,7 @@
 That is a store as it is now, a store as it was, or a configuration alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
@@ -13,6 +13,7 @@ from domain import folding
 from domain.alerts import Alert, AlertRow
 from domain.book import Book, Lazily, Loaded
 from domain.config import Config
+from domain.correlating import Candidates, Spot
 from domain.explaining import Explained, explain, report_of
 from domain.inhibition import Place, Side, Source
 from streams.store.deciding import TZ_VERSION
@@ -35,6 +36,9 @@ class View(Protocol):
 
     def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
         """Where these alerts stand, if they inhibit or are inhibited."""
+
+    def candidates(self, spots: Mapping[Spot, datetime]) -> Candidates:
+        """The incidents that are open at these spots, if they were opened at that time (UTC) or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class Blank:
         """None stands anywhere."""
         return {}
 
+    def candidates(self, spots: Mapping[Spot, datetime]) -> Candidates:
+        """Nothing is open."""
+        return Candidates()
+
 
 def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: datetime) -> tuple[Explained, ...]:
     """What would become of alerts that `integration` reported together at `now` (UTC), as `view` says things stand.
@@ -81,6 +89,9 @@ def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: d
         numbers=repeat(0),
         tz_version=TZ_VERSION,
     )
+    spots = folding.spots_involved(org, config, reports, {})
+    if spots:
+        book.candidates = view.candidates(spots)
     if config.inhibition_rules:
         book.standing |= view.standing(rows)
         book.sources |= view.sources(folding.places_involved(config, reports))

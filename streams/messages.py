@@ -31,9 +31,31 @@ class Delivery:
     receipts: tuple[str, ...] = ()
 
 
-def deliveries(store: Store, org: str, config: Config, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
+@dataclass(frozen=True, slots=True)
+class Signposts:
+    """Where a message leads on to: what is configured, and the address at which people reach the gateway, if any."""
+
+    config: Config
+    public_url: str | None = None
+
+    def page_of(self, incident: Incident) -> str | None:
+        """The incident's own page."""
+        return f"{self.public_url}/incidents/{incident.name}" if self.public_url else None
+
+    def links(self, incident: Incident, said: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """(label, url) pairs, each address once: its route's runbook, its service's pages, what the source `said`."""
+        service = self.config.services.get(incident.service)
+        ours = [("runbook of the route", incident.runbook)] if incident.runbook else []
+        ours += [(f"{link.name} of {service.id}", link.url) for link in service.links] if service else []
+        named: dict[str, str] = {}
+        for label, url in (*ours, *said):
+            named.setdefault(url, label)
+        return tuple((label, url) for url, label in named.items())
+
+
+def deliveries(store: Store, org: str, signposts: Signposts, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
     """Bundle claimed pages by person, method and bundle, and write the message of each."""
-    return [_delivery(store, org, config, bundle) for bundle in _bundles(claimed)]
+    return [_delivery(store, org, signposts, bundle) for bundle in _bundles(claimed)]
 
 
 def unwritten(org: str, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
@@ -53,17 +75,17 @@ def _bundles(claimed: Iterable[ClaimedPage]) -> list[tuple[ClaimedPage, ...]]:
     return [tuple(group) for _, group in groupby(sorted(claimed, key=together), key=together)]
 
 
-def _delivery(store: Store, org: str, config: Config, bundle: tuple[ClaimedPage, ...]) -> Delivery:
+def _delivery(store: Store, org: str, signposts: Signposts, bundle: tuple[ClaimedPage, ...]) -> Delivery:
     first = bundle[0].page
     delivery = _unwritten(org, bundle)
-    address = _address(config, first)
+    address = _address(signposts.config, first)
     message = None
     if address is not None:
         message = Message(
             key=delivery.key,
             to=address,
             person_id=first.user,
-            lines=_lines(store, bundle),
+            lines=_lines(store, signposts, bundle),
             attempt=max(page.attempt for page in bundle),
             possible_repeat=any(page.possible_repeat for page in bundle),
         )
@@ -78,7 +100,7 @@ def _address(config: Config, page: PageRow) -> str | None:
     return next((contact.address for contact in contacts if contact.channel == page.method), None)
 
 
-def _lines(store: Store, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
+def _lines(store: Store, signposts: Signposts, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
     """A line to a page, the worst first. What alerts say is looked up only for those incidents that a message names."""
     rows = [claimed.page for claimed in bundle]
     incidents = {row.incident for row in rows}
@@ -91,11 +113,14 @@ def _lines(store: Store, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
             found.append((row, incident, escalation, page))
     found.sort(key=lambda said: (said[1].severity.rank, said[1].number))
     named = frozenset(islice(dict.fromkeys(row.incident for row, *_ in found), LISTED))
-    return tuple(_line(store, *said, said[0].incident not in told, said[0].incident in named) for said in found)
+    return tuple(
+        _line(store, signposts, *said, said[0].incident not in told, said[0].incident in named) for said in found
+    )
 
 
 def _line(
     store: Store,
+    signposts: Signposts,
     row: PageRow,
     incident: Incident,
     escalation: Escalation,
@@ -120,7 +145,8 @@ def _line(
         why=why(escalation, page),
         summary=alert.summary if alert else "",
         labels=tuple(sorted(alert.labels.items())) if alert else (),
-        links=alert.links if alert else (),
+        links=signposts.links(incident, alert.links if alert else ()),
+        public_url=signposts.page_of(incident),
         first=first,
     )
 

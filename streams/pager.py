@@ -21,7 +21,7 @@ from domain.escalations import Escalation
 from streams.channels.base import Channel, Message, Outcome, Rejected, Retry, Sent, Uncertain
 from streams.clock import Clock
 from streams.failpoints import effect
-from streams.messages import Delivery, deliveries, unwritten
+from streams.messages import Delivery, Signposts, deliveries, unwritten
 from streams.patience import patiently
 from streams.store.base import TOGETHER, ClaimedPage, Conflict, Save, Settlement, Store
 from streams.store.deciding import TZ_VERSION, decide
@@ -71,6 +71,7 @@ class Pager:
         pages_per_minute: the most messages that one person gets by one method within a minute, from all pagers
             together (they are to be given the same number); see `streams.store.pace`. Pages beyond wait for at most
             that long and leave together.
+        public_url: where people reach the gateway, for links to incidents; None: there are none.
     """
 
     store: Store
@@ -78,6 +79,7 @@ class Pager:
     clock: Clock
     channels: Mapping[str, Channel]
     pages_per_minute: int = 20
+    public_url: str | None = None
     _ripe: list[Due] = field(default_factory=list)
     _done: "asyncio.Queue[Outcomes]" = field(default_factory=lambda: asyncio.Queue(MAX_IN_FLIGHT * 2))
     _sending: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -158,7 +160,9 @@ class Pager:
         if taken.held:
             HELD.inc(taken.held)
             log.info("pages wait for the limit of a person", pages=taken.held)
-        return deliveries(self.store, self.org, self.store.config(), taken.pages) if taken.pages else []
+        if not taken.pages:
+            return []
+        return deliveries(self.store, self.org, Signposts(self.store.config(), self.public_url), taken.pages)
 
     async def deliver(self, delivery: Delivery) -> Outcomes:
         """Hand a message to its channel and translate the answer."""

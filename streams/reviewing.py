@@ -29,7 +29,7 @@ from schemas.payloads import read_alert
 from streams.clock import Clock
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, FiringAlert, Save, Store, Unavailable
-from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide
+from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide, joinable
 
 log = structlog.get_logger()
 
@@ -200,11 +200,12 @@ class Reviewer:
         rows = {alert.row.id: alert.row for alert in found}
         streams = self.store.load({row.group for row in rows.values() if row.group})
         latest = {loaded.state.incident for loaded in streams.values() if isinstance(loaded.state, Group)}
-        streams |= self.store.load({s for s in latest | {row.incident for row in rows.values()} if s})
+        known = _known_of(found)
+        candidates, more = joinable(self.store, reviewing.spots_involved(config, self.org, rows, known, now))
+        streams |= more | self.store.load({s for s in latest | {row.incident for row in rows.values()} if s})
         pending = add_escalations(self.store, self.org, streams)
         numbers = (number for _ in alerts for number in self.store.next_numbers(1))
-        book = Book(self.org, config, streams, rows, pending, numbers, TZ_VERSION)
-        known = _known_of(found)
+        book = Book(self.org, config, streams, rows, pending, numbers, TZ_VERSION, candidates=candidates)
         add_inhibition(self.store, book, reviewing.places_involved(config, rows, known))
         for name in sorted(known):
             reviewing.review(book, name, known[name], now)

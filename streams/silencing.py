@@ -11,7 +11,7 @@ from domain.config import Config
 from domain.decision import Cause, Refused
 from domain.reviewing import REVIEW
 from domain.silences import Silence, SilenceState
-from streams.store.base import Save, Store
+from streams.store.base import CommandRecord, Save, Store
 from streams.store.configuration import private_part, public_part
 from streams.store.deciding import TZ_VERSION, decide
 
@@ -20,15 +20,23 @@ MOST = 10_000
 
 
 def set_silence(
-    store: Store, org: str, wanted: Silence, new_id: str, cause: Cause, now: datetime, salt: bytes
+    store: Store,
+    org: str,
+    wanted: Silence,
+    new_id: str,
+    cause: Cause,
+    now: datetime,
+    salt: bytes,
+    answer: Callable[[Silence], CommandRecord | None] = lambda _: None,
 ) -> Silence:
     """Create a silence, or change the one that `wanted` names; returns it as it then is.
 
     What cannot be changed is done by ending it and setting another, under `new_id`, as Alertmanager does. A start in
-    the past becomes `now` (UTC). `salt`: random bytes for the digests of what was written.
+    the past becomes `now` (UTC). `salt`: random bytes for the digests of what was written. `answer`: what is kept in
+    the same save for whoever asks the same again.
 
-    Raises Refused: `not_found` for an unknown id, `bad_request_fields` for times that are in the past or in the wrong
-    order, `too_many` when there are too many.
+    Raises Conflict when that was answered meanwhile; Refused: `not_found` for an unknown id, `bad_request_fields` for
+    times that are in the past or in the wrong order, `too_many` when there are too many.
     """
     done: list[Silence] = []
 
@@ -43,7 +51,7 @@ def set_silence(
         gone = before is not None and kept is None and before.state_at(now) is not SilenceState.EXPIRED
         return (silences.ended(before, now), fresh) if before and gone else (fresh,)
 
-    _save(store, org, change, cause, now, salt)
+    _save(store, org, change, cause, now, salt, lambda: answer(done[-1]))
     return done[-1]
 
 
@@ -89,7 +97,13 @@ def _check(config: Config, wanted: Silence, now: datetime) -> None:
 
 
 def _save(
-    store: Store, org: str, change: Callable[[Config], tuple[Silence, ...]], cause: Cause, now: datetime, salt: bytes
+    store: Store,
+    org: str,
+    change: Callable[[Config], tuple[Silence, ...]],
+    cause: Cause,
+    now: datetime,
+    salt: bytes,
+    answer: Callable[[], CommandRecord | None] = lambda: None,
 ) -> None:
     def attempt() -> Save:
         config = store.config()
@@ -106,7 +120,7 @@ def _save(
             book.end()
         if after:
             book.wake(REVIEW, org, now)
-        return Save(book)
+        return Save(book, command=answer())
 
     decide(store, attempt)
 

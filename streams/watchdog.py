@@ -10,7 +10,7 @@ each tells by itself, because twice is better than never.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -84,7 +84,7 @@ class Watchdog:
             else:
                 self._well_since.setdefault(role.role, now)
         well = {role.role for role in visible if now - self._well_since.get(role.role, now) >= self._after}
-        await self._end({role for role in well if role in self._open or role not in self._closed})
+        await self._end(well - self._closed)
 
     # -- beginnings and ends ---------------------------------------------------------------------------------------
 
@@ -92,6 +92,7 @@ class Watchdog:
         for role in still:
             since = role.since or self._clock()
             outage = self._open.setdefault(role.role, Outage(since))
+            self._closed.discard(role.role)
             if outage.try_at == 0.0:
                 log.error("a role stands still", role=role.role, detail=role.detail, since=since.isoformat())
         untold = [r for r in still if not self._open[r.role].told and now >= self._open[r.role].try_at]
@@ -122,17 +123,24 @@ class Watchdog:
         rows = await self._ask(lambda: self._outages.end(well, self._clock()))
         if rows is None:
             return  # asked again at the next look
-        over = {row.role: row.began_at for row in rows}  # who told people may have died before saying so
+        over = {row.role: row.began_at for row in rows if row.ours}  # who told people may have died before saying so
+        elsewhere = {row.role for row in rows if not row.ours}
         for name in well:
             outage = self._open.pop(name, None)
             if outage is not None:
                 log.info("a role works again", role=name)
                 if outage.told and not outage.shared:
                     over[name] = outage.since
-            self._closed.add(name)
+        self._closed |= {*well} - elsewhere - over.keys()
         if over:
-            at = self._clock()
-            await self._herald.tell(lambda team: ended(over, at, team))
+            await self._tell_end(over)
+
+    async def _tell_end(self, over: Mapping[str, datetime]) -> None:
+        """Say that these work again. Until somebody has, it is asked for again."""
+        at = self._clock()
+        if await self._herald.tell(lambda team: ended(over, at, team)):
+            self._closed |= over.keys()
+            await self._ask(lambda: self._outages.end_told(over.keys()))
 
     async def _ask(self, work: Callable[[], T]) -> T | None:
         """Ask the table on a thread; None when it does not answer in time."""

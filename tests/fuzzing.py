@@ -103,6 +103,7 @@ class Target:
     client: Any
     incidents: tuple[str, ...]
     receipts: tuple[str, ...]
+    alerts: Mapping[str, str]
     cursors: tuple[str, ...]
     seen: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -137,10 +138,11 @@ def target(dsn: str) -> Iterator[Target]:
         world = ReadWorld(dsn, front, max_body_bytes=BODY_LIMIT)
         try:
             incidents, cursors = lived_through(world)
+            alerts = {one["name"]: one["id"] for one in world.ask("/api/v1/alerts")["alerts"]}
             intake.world = world
             with asgi.get_client(front.app, max_stream_events=1) as client:
                 schema = schemathesis.openapi.from_asgi("/openapi.json", front.app)
-                made = Target(schema, client, incidents, (), cursors)
+                made = Target(schema, client, incidents, (), alerts, cursors)
                 policy = OBJECTS["escalation_policies"]
                 made.ask("PUT", "/api/v1/config/escalation_policies/platform-default", json=policy)
                 yield replace(made, receipts=tuple(posted(made)))
@@ -148,6 +150,8 @@ def target(dsn: str) -> Iterator[Target]:
             world.let_go()
 
 
+HUB, MANY, ALONE = "INC-5", "INC-6", "INC-7"
+"""What others are merged into, what has several alerts in one group, and what has one that nothing is moved from."""
 NOT_TAKEN = "    - {matchers: ['kind=security'], ack: refused}\n"
 """A route whose incidents cannot be acknowledged; INC-4 is one of them."""
 
@@ -160,10 +164,37 @@ def lived_through(world: ReadWorld) -> tuple[tuple[str, ...], tuple[str, ...]]:
     world.resolve("INC-2")
     world.configure(world.config.replace("  routes:\n", f"  routes:\n{NOT_TAKEN}"))
     world.fire("Breach", service="payments", kind="security")
+    world.silence(minutes=1000, alertname="Quiet")
+    world.fire("Quiet", service="payments")
+    for name, pod in (("Hub", "1"), ("Many", "1"), ("Many", "2"), ("Many", "3"), ("Alone", "1"), ("Loose", "1")):
+        world.fire(name, service="payments", pod=pod)
     world.project()
     lists = ("/api/v1/incidents", "/api/v1/alerts", "/api/v1/due")
     cursors = tuple(world.ask(path, limit=1)["next_cursor"] for path in lists)
     return ("INC-1", "INC-2", "3", world.ask("/api/v1/incidents/INC-1")["id"]), cursors
+
+
+def belongs(target: Target, verb: str, ref: str) -> tuple[str, dict[str, Any]]:
+    """A command about what belongs to an incident, `ref` if it can be, that changes something: its ref and body."""
+    match verb:
+        case "merge":
+            return ref, {"into": HUB}
+        case "attach":
+            return ref, {"alerts": [at_home(target, "Many", MANY)["id"]]}
+        case "split":
+            return MANY, {"alerts": [at_home(target, "Many", MANY)["id"]]}
+        case "detach":
+            return HUB, {"group": at_home(target, "Loose", HUB)["group"]}
+    raise AssertionError(verb)
+
+
+def at_home(target: Target, name: str, incident: str) -> Any:
+    """The alert of this name, which belongs to that incident from now on: with its whole own, if that has no other."""
+    found = target.ask("GET", f"/api/v1/alerts/{target.alerts[name]}").json()
+    if target.ask("POST", f"/api/v1/incidents/{incident}/attach", json={"alerts": [found["id"]]}).status_code != 200:
+        merged = target.ask("POST", f"/api/v1/incidents/{found['incident_id']}/merge", json={"into": incident})
+        assert merged.status_code == 200, merged.text
+    return found
 
 
 def posted(made: Target) -> Iterator[str]:

@@ -5,6 +5,7 @@ What the gateway takes is folded by `arrive`, so that a test can post a webhook 
 
 import asyncio
 import itertools
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -31,7 +32,7 @@ from schemas.settings import Settings
 from streams.fold import Arrival
 from streams.offsets import EndOffsets
 from streams.store.base import TrackingMove, Unavailable
-from streams.store.outages import Ended
+from streams.store.outages import TELL_WITHIN, Ended
 from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG
 
@@ -131,6 +132,8 @@ class MemoryQueries:
             acknowledged_at=acked.decision.decided_at if acked else None,
             acknowledged_by=_who(acked.decision.cause.actor) if acked else None,
             resolved_at=resolved.decision.decided_at if resolved else None,
+            merged_into=f"INC-{state.into_number}" if state.into else None,
+            merged_into_id=state.into.removeprefix("incident-") if state.into else None,
             version=len(history),
             position=history[-1].position,
         )
@@ -244,9 +247,11 @@ class MemoryLags:
 class MemoryOutages:
     """See `streams.store.outages.Outages`; two watchdogs may share one. `down` makes it not answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.open: dict[str, Ended] = {}
+        self.ending: dict[str, tuple[Ended, float]] = {}
         self.down = False
+        self._now = now
 
     def begin(self, roles: Collection[str], at: datetime) -> frozenset[str]:
         self._ask()
@@ -260,7 +265,16 @@ class MemoryOutages:
 
     def end(self, roles: Collection[str], at: datetime) -> tuple[Ended, ...]:
         self._ask()
-        return tuple(self.open.pop(role) for role in roles if role in self.open)
+        over = {role: (self.open.pop(role), -math.inf) for role in roles if role in self.open}
+        waiting = {role: self.ending[role] for role in roles if role in self.ending} | over
+        free = {role for role, (_, claimed) in waiting.items() if self._now() - claimed > TELL_WITHIN}
+        self.ending |= {role: (waiting[role][0], self._now()) for role in free}
+        return tuple(replace(ended, ours=role in free) for role, (ended, _) in waiting.items())
+
+    def end_told(self, roles: Collection[str]) -> None:
+        self._ask()
+        for role in roles:
+            self.ending.pop(role, None)
 
     def _ask(self) -> None:
         if self.down:

@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain import commands, incidents
-from domain.book import Due
+from domain import alert_commands, commands, ids, incidents, merging
+from domain.alert_commands import AcknowledgeAlert, AlertCommand, CloseAlert, UnacknowledgeAlert
+from domain.book import Book, Due
 from domain.decision import Actor, Cause
 from domain.ids import stream_kind
 from domain.incidents import Incident
@@ -20,6 +21,7 @@ from schemas.received import decode, encode, received, split
 from schemas.settings import Settings
 from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
+from streams.alerting import open_alert_book
 from streams.channels.memory import MemoryChannel
 from streams.channels.render import render
 from streams.configuring import apply
@@ -32,7 +34,7 @@ from streams.pager import Pager
 from streams.reviewing import Reviewer
 from streams.silencing import end_silence, set_silence
 from streams.store.base import Conflict, Save, Store, TrackingMove
-from streams.store.deciding import decide, open_book
+from streams.store.deciding import decide, open_command
 from streams.store.memory import MemoryStore
 from tests.world import CONFIG, START, Said, Seen, World, alert, webhook
 
@@ -45,8 +47,14 @@ VERBS = {
     "start": incidents.Start(),
     "resolve": incidents.Resolve(),
     "reopen": incidents.Reopen(),
+    "unmerge": merging.Unmerge(),
     "assign": incidents.Assign(("grace",)),
     "comment": commands.Note(commands.Words("the disk is full", b"pepper")),
+}
+ALERT_VERBS: Mapping[str, AlertCommand] = {
+    "ack": AcknowledgeAlert(),
+    "unack": UnacknowledgeAlert(),
+    "resolve": CloseAlert(),
 }
 
 
@@ -140,17 +148,45 @@ class MemoryWorld(World):
 
     def command_only(self, verb: str, incident: str, by: str) -> str:
         """A person acts, and no pager works meanwhile."""
+        return self.order(VERBS[verb], incident, by).status.value
+
+    def order(self, command: commands.PersonCommand, incident: str, by: str = "ada") -> Incident:
+        """A person commands something of an incident, and no pager works meanwhile; returns it as it then is."""
         stream = self._streams()[incident]
         cause = Cause(Actor("user", by), "api", "command/test", "test", "test")
         after: list[Incident] = []
 
         def attempt() -> Save:
-            book = open_book(self.store, ORG, [stream])
-            after.append(commands.execute(book, stream, VERBS[verb], cause, self.now()))
+            book = open_command(self.store, ORG, stream, command)
+            book.numbers = (number for _ in itertools.count() for number in self.store.next_numbers(1))
+            after.append(commands.execute(book, stream, command, cause, self.now()))
             return Save(book)
 
         decide(self.store, attempt)
-        return after[-1].status.value
+        return after[-1]
+
+    def merge(self, loser: str, winner: str, by: str = "ada") -> None:
+        self.order(merging.Merge(self._streams()[winner]), loser, by)
+        self.settle()
+
+    def tell_alert(self, verb: str, name: str, by: str = "ada", **labels: str) -> bool:
+        """A person says something of a single alert, and no pager works meanwhile; whether that changed anything."""
+        alert_id = ids.alert_id(ORG, "alertmanager", alert(name, labels, self.now())["fingerprint"])
+        cause = Cause(Actor("user", by), "api", "command/test", "test", "test")
+        books: list[Book] = []
+
+        def attempt() -> Save:
+            books.append(open_alert_book(self.store, ORG, alert_id))
+            alert_commands.execute(books[-1], alert_id, ALERT_VERBS[verb], cause, self.now())
+            return Save(books[-1])
+
+        decide(self.store, attempt)
+        return bool(books[-1].entries)
+
+    def command_alert(self, verb: str, name: str, by: str = "ada", **labels: str) -> bool:
+        changed = self.tell_alert(verb, name, by, **labels)
+        self.settle()
+        return changed
 
     def silence(self, minutes: float, after: float = 0, **labels: str) -> str:
         matchers = tuple(Matcher(name, MatchOperator.EQUAL, value) for name, value in sorted(labels.items()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from domain import changes, escalations, groups, incidents, pages
+from domain import answers, belonging, changes, escalations, groups, incidents, pages
 from domain.alerts import AlertStatus, PriorAlert
 from domain.config import Policy, Step, Target, User
 from domain.decision import Actor, Cause, Decision, PayloadRef
@@ -28,6 +28,7 @@ TABLES = ("incidents", "alerts", "escalations", "pages", "attempts", "timeline")
 
 GROUP = "group-6f1f7b0e-0000-5000-8000-000000000001"
 INCIDENT = "incident-6f1f7b0e-0000-5000-8000-000000000002"
+OTHER = "incident-6f1f7b0e-0000-5000-8000-00000000000a"
 ESCALATION = "escalation-6f1f7b0e-0000-5000-8000-000000000003"
 AGAIN = "escalation-6f1f7b0e-0000-5000-8000-000000000004"
 ALERT = "6f1f7b0e-0000-5000-8000-000000000005"
@@ -164,6 +165,16 @@ def story() -> list[Happening]:
         (GROUP, resolved(), AM),
         (INCIDENT, incidents.Resolved("alerts_ended"), AM),
         (INCIDENT, incidents.Reopened(), ADA),
+        (INCIDENT, belonging.Merged(OTHER, 8), ADA),
+        (INCIDENT, belonging.Unmerged(OTHER, 8, "triggered", ()), ADA),
+        (INCIDENT, belonging.Absorbed(OTHER, 8, ()), ADA),
+        (INCIDENT, belonging.Parted(OTHER, 8, ()), ADA),
+        (INCIDENT, belonging.GroupAttached(GROUP, 1, "person", OTHER), ADA),
+        (INCIDENT, belonging.GroupDetached(GROUP, 1, OTHER, 8), ADA),
+        (INCIDENT, belonging.AlertsSplit((ALERT,), GROUP, OTHER, 8), ADA),
+        (GROUP, belonging.Moved(1, OTHER, INCIDENT), ADA),
+        (GROUP, belonging.AlertJoined(*WHICH, GROUP), ADA),
+        (GROUP, belonging.AlertLeft(*WHICH, GROUP, PRIOR), ADA),
         (GROUP, fired(groups.AlertRefired, PRIOR), AM),
         (
             GROUP,
@@ -187,6 +198,9 @@ def story() -> list[Happening]:
         (GROUP, groups.AlertSuppressed(*WHICH, "silence", "night", T0, None, None, "{}:{}", PAYLOAD, PRIOR), PAGER),
         (GROUP, groups.AlertReleased(*WHICH, "silence", "night", PAYLOAD, PRIOR), PAGER),
         (INCIDENT, incidents.Reannounced("released"), PAGER),
+        (GROUP, answers.AlertAcknowledged(*WHICH, PRIOR), ADA),
+        (GROUP, answers.AlertUnacknowledged(*WHICH, PRIOR), ADA),
+        (GROUP, answers.AlertClosed(*WHICH, T0, PRIOR), ADA),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from domain import changes, config, erasing, escalations, groups, incidents, intake, pages
+from domain import answers, belonging, changes, config, erasing, escalations, groups, incidents, intake, pages
 from domain.alerts import AlertStatus, PriorAlert, Repeat
 from domain.decision import Actor, Cause, Decision, PayloadRef
 from domain.events import Event
@@ -13,12 +13,15 @@ from domain.matching import Matcher, MatchOperator
 from domain.routing import Route
 from domain.severity import Severity
 from domain.silences import Silence
+from domain.suppression import Suppression
 from domain.windows import Window
 
 AT = datetime(2026, 3, 2, 3, 0, 0, 123456, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
 GROUP = "group-5b2f0c9e-0000-5000-8000-000000000001"
 INCIDENT = "incident-5b2f0c9e-0000-5000-8000-000000000002"
+OTHER_GROUP = "group-5b2f0c9e-0000-5000-8000-000000000009"
+OTHER_INCIDENT = "incident-5b2f0c9e-0000-5000-8000-00000000000a"
 ESCALATION = "escalation-5b2f0c9e-0000-5000-8000-000000000003"
 PAGE = "page-5b2f0c9e-0000-5000-8000-000000000004"
 ALERT = "5b2f0c9e-0000-5000-8000-000000000005"
@@ -58,6 +61,12 @@ SAMPLES: tuple[Event, ...] = (
     groups.AlertSuppressed(*_ENDED, "inhibition", "worse", None, OTHER, GROUP, '{}:{alertname="x"}', PAYLOAD, FIRING),
     groups.AlertReleased(*_ENDED, "silence", SILENCE, PAYLOAD, FIRING),
     groups.AlertFlapping(*_ENDED, 5, 600.0),
+    answers.AlertAcknowledged(*_ENDED, FIRING),
+    answers.AlertUnacknowledged(*_ENDED, FIRING),
+    answers.AlertClosed(*_ENDED, LATER, FIRING),
+    belonging.AlertLeft(*_ENDED, OTHER_GROUP, FIRING),
+    belonging.AlertJoined(*_ENDED, OTHER_GROUP, Suppression("silence", SILENCE, LATER), True),
+    belonging.Moved(1, INCIDENT, OTHER_INCIDENT),
     groups.EpisodeOpened(1, INCIDENT, '{}:{alertname="x"}', ("alertname",), "{}", "payments", "platform", "two-steps"),
     incidents.Opened(7, "ServiceDown", Severity.HIGH, "payments", "platform", "two-steps", AT, LATER, GROUP, 1),
     incidents.SeverityChanged(
@@ -71,6 +80,13 @@ SAMPLES: tuple[Event, ...] = (
     incidents.Reannounced("released"),
     incidents.Assigned(("ada", "grace")),
     incidents.Commented(PAYLOAD),
+    belonging.GroupAttached(GROUP, 1, "correlation", None, "kin", "payments depends on ledger"),
+    belonging.GroupDetached(GROUP, 1, OTHER_INCIDENT, 8),
+    belonging.AlertsSplit((ALERT,), OTHER_GROUP, OTHER_INCIDENT, 8),
+    belonging.Merged(OTHER_INCIDENT, 8),
+    belonging.Unmerged(OTHER_INCIDENT, 8, "triggered", (belonging.Part(GROUP, 1),)),
+    belonging.Absorbed(OTHER_INCIDENT, 8, (belonging.Part(GROUP, 1),)),
+    belonging.Parted(OTHER_INCIDENT, 8, (belonging.Part(GROUP, 1),)),
     escalations.Started(INCIDENT, 1, POLICY, AT, "r-1"),
     escalations.StepNotified(1, 1, AT, (escalations.Notified("team:platform/primary", "ada", "email", PAGE),), LATER),
     escalations.StepSkipped(1, 2, AT, "nobody_reachable", AT),

@@ -20,6 +20,7 @@ import psycopg
 from compose.client import Access, Client
 from compose.datadir import Running, read_running
 from compose.prepare import hashed
+from domain import ids
 from domain.ids import stream_kind
 from schemas.settings import PREFIX
 from streams.channels.mailbox import Mail, Mailbox
@@ -172,6 +173,17 @@ class RealWorld(World):
         answer = self._clients[by].act(incident, verb)
         self.settle()
         return answer.status
+
+    def merge(self, loser: str, winner: str, by: str = "ada") -> None:
+        answer = self._clients[by].act(loser, "merge", {"into": winner})
+        assert (answer.status, answer.other) == ("merged", winner)
+        self.settle()
+
+    def command_alert(self, verb: str, name: str, by: str = "ada", **labels: str) -> bool:
+        alert_id = ids.alert_id("default", "alertmanager", alert(name, labels, self.now())["fingerprint"])
+        answer = self._clients[by].act_on_alert(alert_id, verb)
+        self.settle()
+        return answer.changed
 
     def silence(self, minutes: float, after: float = 0, **labels: str) -> str:
         begins = self.now() + timedelta(minutes=after)

@@ -109,7 +109,7 @@ class World(ABC):
 
     @abstractmethod
     def command(self, verb: str, incident: str, by: str = "ada") -> str:
-        """A person acts: ack, unack, start, resolve or reopen. Returns the incident's status afterwards."""
+        """A person acts: ack, unack, start, resolve, reopen or unmerge. Returns the incident's status afterwards."""
 
     def ack(self, incident: str, by: str = "ada") -> None:
         """Somebody acknowledges."""
@@ -118,6 +118,14 @@ class World(ABC):
     def resolve(self, incident: str, by: str = "ada") -> None:
         """Somebody says that it is over."""
         assert self.command("resolve", incident, by) == "resolved"
+
+    @abstractmethod
+    def merge(self, loser: str, winner: str, by: str = "ada") -> None:
+        """A person says that two incidents are the same."""
+
+    @abstractmethod
+    def command_alert(self, verb: str, name: str, by: str = "ada", **labels: str) -> bool:
+        """A person acts on one alert: ack, unack or resolve. Returns whether that changed anything."""
 
     @abstractmethod
     def silence(self, minutes: float, after: float = 0, **labels: str) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 from domain.alerts import AlertRow
 from domain.book import Book, Due, Loaded, PageRow, PendingPage
 from domain.config import Config
+from domain.correlating import Candidates, Spot
 from domain.decision import Decision
 from domain.events import Event
 from domain.heartbeats import Gap, Ping
@@ -251,6 +252,9 @@ class Store(Protocol):
 
     def targets(self, place: Place) -> list[str]:
         """The firing alerts that may be inhibited at a place, in order."""
+
+    def candidates(self, spots: Mapping[Spot, datetime]) -> Candidates:
+        """The open incidents that stand at these spots, if they were opened at that time (UTC) or later."""
 
     def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
         """The pages still queued or claimed, by escalation."""

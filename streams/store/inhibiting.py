@@ -1,4 +1,7 @@
-"""Where firing alerts stand that inhibit others or are inhibited, in Postgres; see `streams.store.base.Store`."""
+"""Where firing alerts stand that inhibit others or are inhibited, in Postgres; see `streams.store.base.Store`.
+
+Every look is a `lateral` with a limit: a planner that is free to join the tables reads all alerts that fire.
+"""
 
 from collections.abc import Collection
 from typing import LiteralString
@@ -17,20 +20,20 @@ from unnest(%b::text[], %b::text[]) as r(rule, key), (values (true), (false)) as
 ) as found
 """
 INHIBITED: LiteralString = """
-select 1 from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[]) as r(rule, key, alert, is_source)
-where exists (
+select 1 from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[]) as r(rule, key, alert, is_source), lateral (
     select from inhibition i join alert_state s on s.id = i.alert
     where i.rule = r.rule and i.key = r.key and i.is_source and not (i.is_target and r.is_source)
     and i.alert <> r.alert and not i.alert = any(%b::uuid[]) and s.status = 'firing'
-) limit 1
+    limit 1
+) as found limit 1
 """
 THERE: LiteralString = """
-select 1 from unnest(%b::text[], %b::text[], %b::bool[]) as r(rule, key, is_target)
-where exists (
+select 1 from unnest(%b::text[], %b::text[], %b::bool[]) as r(rule, key, is_target), lateral (
     select from inhibition i join alert_state s on s.id = i.alert
     where i.rule = r.rule and i.key = r.key and i.is_source and (r.is_target or not i.is_target)
     and s.status = 'firing'
-)
+    limit 1
+) as found
 """
 
 
@@ -75,8 +78,9 @@ def check_places(sends: Statements, book: Book) -> None:
 
 def write_places(sends: Statements, book: Book) -> None:
     """Where the book's alerts stand now; after their rows are written."""
+    if book.displaced:
+        sends.execute("delete from inhibition where alert = any(%b::uuid[])", (sorted(book.displaced),))
     if book.placed:
-        sends.execute("delete from inhibition where alert = any(%b::uuid[])", (sorted(book.placed),))
         rows = [(*side.place, name, side.is_source, side.is_target) for name, at in book.placed.items() for side in at]
         if rows:
             sends.execute(

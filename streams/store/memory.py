@@ -12,6 +12,7 @@ from itertools import count
 from domain.alerts import AlertRow, AlertStatus
 from domain.book import Book, Due, Loaded, PendingPage
 from domain.config import Config, Standing
+from domain.correlating import Candidates, Spot
 from domain.events import evolve
 from domain.ids import stream_kind
 from domain.inhibition import Place, Side, Source
@@ -27,6 +28,7 @@ from streams.store.base import (
     Save,
 )
 from streams.store.memory_claims import HeldPage, MemoryClaims
+from streams.store.memory_correlating import MemorySpots
 from streams.store.memory_pings import HeldDue
 from streams.store.writing import Prepared, prepare
 
@@ -41,6 +43,7 @@ class MemoryStore(MemoryClaims):
     _streams: dict[str, list[Recorded]] = field(default_factory=dict)
     _alerts: dict[str, AlertRow] = field(default_factory=dict)
     _placed: dict[str, tuple[Side, ...]] = field(default_factory=dict)
+    _spots: MemorySpots = field(default_factory=MemorySpots)
     _payloads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _tracking: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -102,6 +105,10 @@ class MemoryStore(MemoryClaims):
     def targets(self, place: Place) -> list[str]:
         with self._changed:
             return sorted(alert for alert, side in self._sides() if side.place == place and side.is_target)
+
+    def candidates(self, spots: Mapping[Spot, datetime]) -> Candidates:
+        with self._changed:
+            return self._spots.found(spots)
 
     def _sides(self) -> Iterator[tuple[str, Side]]:
         """Where the firing alerts stand."""
@@ -208,6 +215,7 @@ class MemoryStore(MemoryClaims):
         if save.command and (save.command.api_key, save.command.key) in self._commands:
             raise Conflict("a command was answered under this key")
         self._check_places(book)
+        self._spots.check(book)
         self._check_due(book)
         self._check_pages(save)
 
@@ -272,7 +280,12 @@ class MemoryStore(MemoryClaims):
         for move in save.tracking:
             self._tracking[move.cluster, move.topic, move.partition] = move.offset
         self._alerts |= book.changed_alerts
+        for (part, incident), after in book.moved.items():
+            for name, alert in self._alerts.items():
+                if (alert.group, alert.episode, alert.incident) == (part.group, part.episode, incident):
+                    self._alerts[name] = replace(alert, incident=after, rev=alert.rev + 1)
         self._placed = {name: sides for name, sides in {**self._placed, **book.placed}.items() if sides}
+        self._spots.write(book)
         for ref, salted in book.payloads.items():
             self._payloads.setdefault(ref, salted)
         for key in book.due_dropped:

@@ -35,6 +35,7 @@ from streams.store.base import (
 )
 from streams.store.claims import Claims
 from streams.store.connected import answers
+from streams.store.correlating import Correlating
 from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
@@ -55,7 +56,7 @@ class _TakenBack(Exception):
     """Ends the transaction of a rehearsal."""
 
 
-class PostgresStore(Inputs, Claims, Inhibiting, Pings):
+class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
     """See `streams.store.base.Store`.
 
     Parameters:

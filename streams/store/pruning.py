@@ -48,9 +48,12 @@ RULES: Mapping[LiteralString, Rule] = MappingProxyType(
             "id",
             "at",
             "at < %(before)s and status not in ('queued', 'claimed') and (select topic from stored_events e"
-            " where e.originator_id = incident and topic in ('incident.resolved.v1', 'incident.reopened.v1')"
-            " order by e.originator_version desc limit 1) = 'incident.resolved.v1'",
+            " where e.originator_id = incident and topic in ('incident.resolved.v1', 'incident.reopened.v1',"
+            " 'incident.merged.v1', 'incident.unmerged.v1') order by e.originator_version desc limit 1)"
+            " in ('incident.resolved.v1', 'incident.merged.v1')",
         ),
+        # Where incidents stand that alerts may join; no rule looks further back than a day.
+        "correlation": Rule("incident, rule", "opened_at", "opened_at < %(before)s", timedelta(hours=25)),
         "outages": Rule("id", "id", "ended_at < %(before)s"),
     }
 )

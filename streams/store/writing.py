@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from domain.book import Book, Entry, Loaded
 from domain.ids import stream_kind
 from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
+from streams.store.correlating import check_alone, write_spots
 from streams.store.inhibiting import check_places, write_places
 from streams.store.statements import Statements
 
@@ -48,8 +50,11 @@ def write_rows(sends: Statements, save: Save) -> None:
     _check_revision(sends, book)
     _write_payloads(sends, book)
     check_places(sends, book)
+    check_alone(sends, book)
     _write_alerts(sends, book)
+    _move_alerts(sends, book)
     write_places(sends, book)
+    write_spots(sends, book)
     _write_due(sends, book)
     _ensure_due(sends, book)
     _write_pages(sends, book)
@@ -114,11 +119,14 @@ def _write_payloads(sends: Statements, book: Book) -> None:
 ALERT_COLUMNS = (
     "id", "integration", "fingerprint", "status", "severity", "rev", "source_time", "received_at", "receipt",
     "first_seen", "last_seen", "count", "group", "episode", "incident", "payload", "suppressed", "flips", "ways",
+    "acknowledged", "closed",
 )  # fmt: skip
 ALERT_TYPES = (
     "uuid", "text", "text", "text", "text", "bigint", "timestamptz", "timestamptz", "text",
     "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text", "text", "text", "text",
+    "text", "timestamptz",
 )  # fmt: skip
+_VALUES = attrgetter(*ALERT_COLUMNS)
 _NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)
 _ARRAYS = ", ".join(f"%b::{kind}[]" for kind in ALERT_TYPES)
 _SETS = ", ".join(f'"{name}" = r."{name}"' for name in ALERT_COLUMNS if name != "id")
@@ -141,9 +149,18 @@ def _write_alerts(sends: Statements, book: Book) -> None:
         sends.expect(len(old), "an alert was reported elsewhere")
 
 
+def _move_alerts(sends: Statements, book: Book) -> None:
+    """Alerts that belong to another incident now: however many they are, it is one statement for an episode."""
+    for (part, before), after in book.moved.items():
+        sends.execute(
+            'update alert_state set incident = %s, rev = rev + 1 where incident = %s and "group" = %s and episode = %s',
+            (after, before, part.group, part.episode),
+        )
+
+
 def _alert_columns(book: Book, alerts: list[str]) -> tuple[list[Any], ...]:
     rows = [book.changed_alerts[alert] for alert in alerts]
-    columns = {name: [getattr(row, name) for row in rows] for name in ALERT_COLUMNS}
+    columns = dict(zip(ALERT_COLUMNS, map(list, zip(*map(_VALUES, rows), strict=True)), strict=True))
     columns["ways"] = [" ".join(row.ways) for row in rows]
     columns["flips"] = [" ".join(at.isoformat() for at in row.flips) for row in rows]
     return tuple(columns.values())

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.belonging import Part
 from domain.book import Book, Due, Held
 from streams.store.base import (
     Conflict,
@@ -13,6 +14,8 @@ from streams.store.base import (
     TrackingMove,
 )
 from tests.contract.storing import AT, CAUSE, ESCALATION, INCIDENT, book, opened, row
+
+ELSEWHERE = "incident-6f1f7b0e-0000-5000-8000-00000000000e"
 
 
 def test_a_position_moves_only_from_where_it_was(store: Store) -> None:
@@ -74,6 +77,24 @@ def test_an_alert_that_two_saw_first_is_a_conflict_for_the_second(store: Store) 
     store.save(Save(first))
     with pytest.raises(Conflict):
         store.save(Save(second))
+
+
+def test_the_alerts_of_an_episode_move_to_another_incident(store: Store) -> None:
+    mine, other, elsewhere = row("f1"), row("f2"), row("f3")
+    new = book(store)
+    new.put_alert(mine)
+    new.put_alert(replace(other, episode=other.episode + 1))
+    new.put_alert(replace(elsewhere, group="group-6f1f7b0e-0000-5000-8000-00000000000f"))
+    store.save(Save(new))
+    counted = Book("default", store.config(), {}, store.alerts([mine.id]))
+    counted.put_alert(replace(mine, count=2, rev=2))
+    moving = book(store)
+    moving.move_alerts(Part(mine.group or "", mine.episode), mine.incident or "", ELSEWHERE)
+    store.save(Save(moving))
+    found = store.alerts([mine.id, other.id, elsewhere.id])
+    assert [found[name].incident == ELSEWHERE for name in (mine.id, other.id, elsewhere.id)] == [True, False, False]
+    with pytest.raises(Conflict):
+        store.save(Save(counted))
 
 
 def test_the_latest_alert_of_an_incident_is_read_with_its_text(store: Store) -> None:

@@ -21,8 +21,9 @@ OTHERS = {
 }
 """Methods that are effects whatever they are given."""
 PURE = {
-    *("book.write", "commands.execute", "consumer.seek", "file.write", "file.seek", "file.truncate"),
-    *("self.transport.write", "self._inbox.write", "sys.stderr.write", "sys.stdout.write"),
+    *("book.write", "commands.execute", "alert_commands.execute", "consumer.seek"),
+    *("file.write", "file.seek", "file.truncate", "sys.stderr.write", "sys.stdout.write"),
+    *("self.transport.write", "self._inbox.write", "self._spots.write"),
 }
 """Calls of such a name that are no effects: of a book of decisions, of a consumer that reads by itself, of an answer.
 

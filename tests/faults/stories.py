@@ -27,7 +27,11 @@ GUARDED, LAST_GUARDED = {"WATCHDOG_AFTER": "2"}, {"WATCHDOG_AFTER": "7"}
 """A gateway may rest for three seconds: a watchdog that is new needs longer than twice that to tell still from well."""
 STALLED = 3.2
 """Seconds that a fold takes until its worker reads again; less than it waits for a lock."""
-TELL_NOW = "update tocsin.outages set claimed_at = claimed_at - interval '1 hour' where not told and ended_at is null"
+TELL_NOW = """
+update tocsin.outages
+set claimed_at = claimed_at - interval '1 hour', end_claimed_at = end_claimed_at - interval '1 hour'
+where case when ended_at is null then not told else not end_told end
+"""
 """Who wanted to tell of an outage and died is not waited for: a minute."""
 
 

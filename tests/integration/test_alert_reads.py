@@ -1,13 +1,18 @@
 """Alerts over HTTP: the write side's rows, with the texts that were not erased."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
+from domain import ids
 from projections.database import READ_SCHEMA
 from streams.store.migrate import migrate
+from tests.memory_world import ORG
 from tests.read_world import ReadWorld, read_world
+from tests.world import alert
 
 ODD = 'he said "no", C:\\temp, ü 😀'
 
@@ -152,3 +157,87 @@ def test_a_wrong_question_names_the_field_and_a_remedy(world: ReadWorld, query: 
     response = world.response("/api/v1/alerts", **query)
     assert (response.status_code, response.json()["field"]) == (422, field)
     assert response.json()["remedy"]
+
+
+# -- one alert ---------------------------------------------------------------------------------------------------------
+
+
+def told(world: ReadWorld, name: str, **labels: str) -> dict[str, Any]:
+    """One alert, by its whole id."""
+    found: dict[str, Any] = world.ask(f"/api/v1/alerts/{id_of(world, name, **labels)}")
+    return found
+
+
+def id_of(world: ReadWorld, name: str, **labels: str) -> str:
+    return ids.alert_id(ORG, "alertmanager", alert(name, labels, world.now())["fingerprint"])
+
+
+def test_one_alert_with_its_texts_and_its_place(world: ReadWorld) -> None:
+    world.fire("ServiceDown", service="payments", environment="production")
+    world.fire("ServiceDown", service="payments")
+
+    shown = told(world, "ServiceDown", service="payments", environment="production")
+
+    assert shown["annotations"]["summary"] == shown["summary"] == "ServiceDown is wrong"
+    assert shown["facts"] == {
+        "@severity": "critical",
+        "@source": "alertmanager",
+        "@integration": "alertmanager",
+        "@service": "payments",
+        "@environment": "production",
+        "@team": "platform",
+    }
+    assert {"name": "source", "url": "http://prometheus.example.test/graph"} in shown["links"]
+    assert (shown["incident"], shown["episode"], shown["group_firing"]) == ("INC-1", 1, 2)
+    assert "ServiceDown" in shown["group_key"] and len(shown["flips"]) == 1
+    etag = world.response(f"/api/v1/alerts/{shown['id']}").headers["etag"]
+    assert etag == f'"{shown["version"]}"'
+
+
+def test_its_history_says_who_did_what(world: ReadWorld) -> None:
+    world.fire("ServiceDown", service="payments")
+    world.command_alert("ack", "ServiceDown", service="payments")
+    assert told(world, "ServiceDown", service="payments")["acknowledged_by"] == "user:ada"
+    assert world.ask("/api/v1/alerts", acknowledged=True)["alerts"][0]["acknowledged_by"] == "user:ada"
+    world.command_alert("resolve", "ServiceDown", by="grace", service="payments")
+
+    shown = told(world, "ServiceDown", service="payments")
+
+    assert (shown["status"], shown["closed"], shown["acknowledged_by"]) == ("resolved", True, None)
+    assert [(entry["type"], entry["actor"], entry["incident"]) for entry in shown["history"]] == [
+        ("group.alert_fired.v1", "integration:alertmanager", "INC-1"),
+        ("group.alert_acknowledged.v1", "user:ada", "INC-1"),
+        ("group.alert_closed.v1", "user:grace", "INC-1"),
+    ]
+    types = [entry["type"] for entry in world.ask("/api/v1/incidents/INC-1/timeline")["entries"]]
+    assert "group.alert_closed.v1" in types and "incident.resolved.v1" in types
+    world.end("ServiceDown", service="payments")
+    assert told(world, "ServiceDown", service="payments")["closed"] is False
+
+
+def test_an_alert_that_waits_has_a_history_and_no_incident(world: ReadWorld) -> None:
+    silence = world.silence(minutes=30, service="payments")
+    world.fire("ServiceDown", service="payments")
+
+    shown = told(world, "ServiceDown", service="payments")
+
+    assert (shown["incident"], shown["episode"]) == (None, 0)
+    ends = (world.now() + timedelta(minutes=30)).isoformat().replace("+00:00", "Z")
+    assert shown["suppressed"] == {"reason": "silence", "rule": silence, "until": ends, "by": None}
+    happened = [(entry["type"], entry["incident"]) for entry in shown["history"]]
+    assert happened == [("group.alert_fired.v1", None), ("group.alert_suppressed.v1", None)]
+
+
+def test_an_alert_is_found_by_how_its_id_begins(world: ReadWorld) -> None:
+    world.fire("ServiceDown", service="payments")
+    world.fire("DiskFull", service="payments")
+    whole = id_of(world, "DiskFull", service="payments")
+    for begins in (whole[:4], whole[:8].upper(), whole[:13], whole):
+        assert names(world.ask("/api/v1/alerts", id=begins)) == ["DiskFull"]
+    assert world.response("/api/v1/alerts", id="nothing").status_code == 422
+
+
+def test_what_is_no_alert_is_not_found(world: ReadWorld) -> None:
+    for ref in ("nobody", "INC-1", "6f0c2d3e-8d0f-4c39-9f52-2f2d3a1b5c11"):
+        assert world.response(f"/api/v1/alerts/{ref}").status_code == 404
+    assert world.as_nobody("/api/v1/alerts/nobody").status_code == 401

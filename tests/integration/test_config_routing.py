@@ -10,6 +10,8 @@ from tests.gateway_world import KEYS, GatewayWorld
 NIGHTS = [{"times": [{"start_time": "22:00", "end_time": "24:00"}], "weekdays": ["monday:friday"]}]
 RULE = {"source_matchers": ['severity="critical"'], "target_matchers": ['@team="platform"'], "equal": ["service"]}
 
+JOIN = {"matchers": ['severity!="critical"'], "within": "10m", "over": "dependency", "direction": "both", "depth": 3}
+
 
 @pytest.fixture
 def world() -> Iterator[GatewayWorld]:
@@ -23,7 +25,11 @@ def ask(world: GatewayWorld, method: str, path: str, body: Any = None) -> Any:
 
 
 def test_intervals_and_rules_are_read_back_as_they_were_put(world: GatewayWorld) -> None:
-    for path, body in (("time_intervals/nights", NIGHTS), ("inhibition_rules/site", RULE)):
+    for path, body in (
+        ("time_intervals/nights", NIGHTS),
+        ("inhibition_rules/site", RULE),
+        ("correlation_rules/up", JOIN),
+    ):
         assert ask(world, "PUT", path, body).status_code == 201
         assert ask(world, "GET", path).json() == body
         assert ask(world, "PUT", path, body).json()["changes"] == []
@@ -70,6 +76,7 @@ def test_a_service_says_what_it_needs_and_is_needed(world: GatewayWorld) -> None
         ("time_intervals/n", [{"months": ["smarch"]}], "[0].months[0]"),
         ("time_intervals/n", {"months": ["may"]}, "body"),
         ("inhibition_rules/n", {**RULE, "equal": ["@annotation.summary"]}, "equal[0]"),
+        ("correlation_rules/n", {**JOIN, "within": "2d"}, "within"),
         ("services/n", {"team": "platform", "policy": "two-steps", "tier": 0}, "tier"),
     ],
 )

@@ -122,9 +122,10 @@ class Site:
         known = {
             "ref": ("INC-1", "INC-2"),
             "receipt": tuple(self.receipts),
+            "alert": tuple(one["id"] for one in self.http.get("/api/v1/alerts").json()["alerts"]),
             "kind": (
                 *("users", "teams", "services", "escalation_policies", "integrations", "api_keys", "route"),
-                *("inhibition_rules", "time_intervals", "maintenance_windows", "heartbeats"),
+                *("inhibition_rules", "correlation_rules", "time_intervals", "maintenance_windows", "heartbeats"),
             ),
             "heartbeat": ("nightly",),
             "silence_id": ("5b2f0c9e-0000-5000-8000-000000000008",),

@@ -186,6 +186,24 @@ def test_a_save_that_was_cut_is_there_as_a_whole_or_not_at_all(
     assert events == 0 or last == "at the commit"
 
 
+def test_others_do_not_wait_for_somebody_who_has_the_store_to_himself_and_stands_still(server: Server) -> None:
+    still = PostgresStore(server.dsn, statement_timeout=STATEMENT_TIMEOUT)
+    other = PostgresStore(server.dsn)
+    mine, theirs = (ids.incident_stream("default", f"group-still-{number}", 1) for number in (1, 2))
+    try:
+        with pytest.raises(Unavailable), still.exclusive():
+            save = opening(still, mine)
+            began = time.monotonic()
+            other.save(opening(other, theirs))  # on this thread: nothing moves in the other store meanwhile
+            assert STATEMENT_TIMEOUT - SLACK <= time.monotonic() - began < STATEMENT_TIMEOUT + SLACK
+            still.save(save)
+        assert [other.load([one])[one].version for one in (mine, theirs)] == [0, 1]
+        still.save(opening(still, mine))
+    finally:
+        still.close()
+        other.close()
+
+
 def test_a_seat_is_lost_and_taken_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leadership, "TIMEOUT", STATEMENT_TIMEOUT)
     seat = leadership.Leadership(server.dsn, leadership.Seat.RELAY)

@@ -25,7 +25,20 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.examples import SILENCE
 from schemas.problems import MEDIA_TYPE
-from tests.fuzzing import BODY_LIMIT, NEVER_BY_INPUT, OPERATIONS, Target, documented, examples, target, token_of
+from tests.fuzzing import (
+    ALONE,
+    BODY_LIMIT,
+    HUB,
+    MANY,
+    NEVER_BY_INPUT,
+    OPERATIONS,
+    Target,
+    belongs,
+    documented,
+    examples,
+    target,
+    token_of,
+)
 from tests.gateway_world import KEYS, TOKENS
 
 GENERATED, TWISTED = 15, 3
@@ -43,6 +56,7 @@ FUZZ = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+BELONGING = frozenset({"merge", "unmerge", "split", "attach", "detach"})
 ONLY_IN_A_RACE = {
     ("PUT /api/v1/config/{kind}/{name}", "referenced"),
     ("GET /readyz", "503"),
@@ -96,6 +110,18 @@ class Asking:
         self.more["data"] = body
         self.headers.setdefault("Content-Type", "application/json")
 
+    def merge(self, ref: str, into: str) -> int:
+        """Merge an incident; its version then."""
+        answer = self.target.ask("POST", f"/api/v1/incidents/{ref}/merge", json={"into": into})
+        assert answer.status_code == 200, answer.text
+        version: int = answer.json()["version"]
+        return version
+
+    @property
+    def verb(self) -> str:
+        """The last word of the path."""
+        return self.label.rpartition("/")[2]
+
     @property
     def is_object(self) -> bool:
         """Whether the body is a JSON object, of which a field could be wrong."""
@@ -123,7 +149,15 @@ def lands(asking: Asking, turn: int = 0) -> None:
     if "ref" in path:
         path["ref"] = target.incidents[turn % len(target.incidents)]
         if asking.case.method == "POST":
-            target.ask("POST", f"/api/v1/incidents/{path['ref']}/reopen")
+            _stands(target, path["ref"])
+        if asking.verb in BELONGING:
+            _stands(target, HUB, MANY)
+        if asking.verb in BELONGING and bodies:
+            path["ref"], body = belongs(target, asking.verb, path["ref"])
+            asking.raw(json.dumps(body).encode())
+    if "alert" in path:
+        path["alert"] = target.alerts["Down"]
+        target.ask("POST", "/api/v1/incidents/INC-1/reopen")
     if "receipt" in path:
         path["receipt"] = target.receipts[turn % len(target.receipts)]
     if "integration" in path:
@@ -142,6 +176,13 @@ def lands(asking: Asking, turn: int = 0) -> None:
             target.ask("PUT", f"/api/v1/config/{path['kind']}/{path['name']}", json=body)
 
 
+def _stands(target: Target, *names: str) -> None:
+    """These incidents are open."""
+    for name in names:
+        for verb in ("unmerge", "reopen"):
+            target.ask("POST", f"/api/v1/incidents/{name}/{verb}")
+
+
 def _kinds(label: str) -> list[str]:
     content = OPERATIONS[label].get("requestBody", {}).get("content", {})
     return list(content["application/json"]["examples"]) if content and "{kind}" in label else []
@@ -154,8 +195,8 @@ def _object(kind: str) -> Any:
 
 def unknown(asking: Asking, _: int) -> None:
     """Something that is not there."""
-    nowhere = {"ref": str(uuid4()), "receipt": str(uuid4()), "name": "nothing", "silence_id": str(uuid4())}
-    if asking.label == "POST /api/v2/silences":
+    nowhere = {name: str(uuid4()) for name in ("ref", "receipt", "alert", "silence_id")} | {"name": "nothing"}
+    if asking.label.endswith("/silences"):
         asking.raw(json.dumps({**SILENCE, "id": str(uuid4())}).encode())
     if "name" not in asking.path or asking.case.method == "PUT":
         nowhere["kind"] = "nothing"
@@ -185,13 +226,55 @@ def twice(asking: Asking, turn: int) -> None:
 
 
 def resolved(asking: Asking, _: int) -> None:
-    """What is over."""
-    asking.target.ask("POST", f"/api/v1/incidents/{asking.path['ref']}/resolve")
+    """What is over; of an alert, its incident."""
+    if "alert" in asking.path:
+        asking.path["alert"] = asking.target.alerts["Up"]
+    over = asking.path.get("ref", "INC-2")
+    if asking.verb == "unmerge":
+        asking.merge(over, HUB)
+        over = HUB
+    asking.target.ask("POST", f"/api/v1/incidents/{over}/resolve")
+
+
+def merged(asking: Asking, _: int) -> None:
+    """What is another incident by now, by a request for just this one."""
+    ref = asking.path["ref"]
+    version = asking.merge(ref, HUB if ref != HUB else MANY)
+    match asking.verb:
+        case "ack" | "start":
+            asking.headers["If-Match"] = f'"{version}"'
+        case "merge":
+            asking.raw(json.dumps({"into": MANY}).encode())
+        case "unmerge":
+            asking.merge(HUB, MANY)
+
+
+def all_of_it(asking: Asking, _: int) -> None:
+    """The only alert that an incident has."""
+    alone = asking.target.ask("GET", f"/api/v1/alerts/{asking.target.alerts['Alone']}").json()
+    if asking.verb != "attach":
+        asking.path["ref"] = ALONE
+    body = {"group": alone["group"]} if asking.verb == "detach" else {"alerts": [alone["id"]]}
+    asking.raw(json.dumps(body).encode())
+
+
+def ended(asking: Asking, _: int) -> None:
+    """An alert that is over."""
+    asking.path["alert"] = asking.target.alerts["Sideways"]
+    asking.target.ask("POST", f"/api/v1/alerts/{asking.path['alert']}/resolve")
+
+
+def quiet(asking: Asking, _: int) -> None:
+    """An alert of which nothing is said."""
+    asking.path["alert"] = asking.target.alerts["Quiet"]
 
 
 def not_taken(asking: Asking, _: int) -> None:
-    """What nobody may take."""
-    asking.path["ref"] = "INC-4"
+    """What nobody may take, nor make a part of what can be taken."""
+    if asking.verb == "attach":
+        asking.raw(json.dumps({"alerts": [asking.target.alerts["Breach"]]}).encode())
+        return
+    asking.path.update({"alert": asking.target.alerts["Breach"]} if "alert" in asking.path else {"ref": "INC-4"})
 
 
 def referenced(asking: Asking, _: int) -> None:
@@ -242,6 +325,10 @@ TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
     "forbidden": weak,
     "not_found": unknown,
     "incident_resolved": resolved,
+    "incident_merged": merged,
+    "nothing_left": all_of_it,
+    "alert_resolved": ended,
+    "alert_suppressed": quiet,
     "ack_not_allowed": not_taken,
     "referenced": referenced,
     "precondition_failed": stale,

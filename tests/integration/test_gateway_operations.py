@@ -155,8 +155,9 @@ def test_the_description_knows_every_refusal(world: GatewayWorld) -> None:
     )
 
 
-def test_the_page_of_the_api_loads_nothing_from_elsewhere(world: GatewayWorld) -> None:
-    page = world.request("GET", "/docs")
+@pytest.mark.parametrize("path", ["/docs", "/incidents/INC-7"])
+def test_a_page_loads_nothing_from_elsewhere_and_is_everybodys(world: GatewayWorld, path: str) -> None:
+    page = world.request("GET", path)
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert not re.search(r"(src|href)=\"?(https?:)?//", page.text)

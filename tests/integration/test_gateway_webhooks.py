@@ -46,6 +46,7 @@ def test_an_alert_is_followed_from_receipt_to_resolution(world: GatewayWorld) ->
         "name": name,
         "status": "acknowledged",
         "changed": True,
+        "other": None,
         "version": 2,
         "position": world.store.head(),
     }

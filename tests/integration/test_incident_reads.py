@@ -122,3 +122,19 @@ def test_no_question_is_answered_with_a_500(world: ReadWorld, path: str, query: 
     if response.status_code == 422:
         assert response.json()["field"] in query
         assert response.json()["remedy"]
+
+
+def test_an_incident_leads_on_to_its_runbook_and_its_service(world: ReadWorld) -> None:
+    links = "{dashboard: 'https://grafana.example.test/d/pay'}"
+    route = "    - {matchers: ['alertname=\"Down\"'], runbook: 'https://runbooks.example.test/down'}\n"
+    linked = world.config.replace(
+        "{team: platform, policy: two-steps}", f"{{team: platform, policy: two-steps, links: {links}}}"
+    )
+    world.configure(linked.replace("  routes:\n", f"  routes:\n{route}"))
+    world.fire("Down", service="payments")
+    for shown in (
+        world.ask("/api/v1/incidents/INC-1"),
+        world.ask("/api/v1/incidents/INC-1/timeline")["incident"],
+    ):
+        assert shown["runbook"] == "https://runbooks.example.test/down"
+        assert shown["links"] == [{"name": "dashboard", "url": "https://grafana.example.test/d/pay"}]

@@ -116,11 +116,11 @@ async def test_progress_is_visible(read_dsn: str) -> None:
         return REGISTRY.get_sample_value(f"tocsin_projection_{name}", labels) or 0.0
 
     opened_before = metric("events_total", type="incident.opened.v1")
-    projector = Projector(stored(log(story())), read_dsn, batch=20)
+    projector = Projector(stored(log(story())), read_dsn, batch=END - 20)
 
-    assert await asyncio.to_thread(projector.step) == 20
-    assert (metric("leads"), metric("position"), metric("lag_events")) == (1, 20, END - 20)
     assert await asyncio.to_thread(projector.step) == END - 20
+    assert (metric("leads"), metric("position"), metric("lag_events")) == (1, END - 20, 20)
+    assert await asyncio.to_thread(projector.step) == 20
     assert (metric("position"), metric("lag_events")) == (END, 0)
     assert metric("events_total", type="incident.opened.v1") == opened_before + 1
 

@@ -41,6 +41,7 @@ def count(dsn: str, table: str) -> int:
 def put(dsn: str, table: str, *rows: tuple[object, ...]) -> None:
     columns = {
         "commands": "api_key, idempotency_key, digest, position, answer, at",
+        "correlation": "incident, rule, key, service, opened_at, opener",
         "inbox": "receipt, part, key, body, received_at, folded_at, forwarded_at",
     }[table]
     with psycopg.connect(dsn) as connection:
@@ -107,6 +108,16 @@ def test_the_inbox_keeps_what_is_not_folded_or_not_in_the_topic(
     assert count(store_dsn, "inbox") == 3
 
 
+def test_where_incidents_stand_is_forgotten_when_no_rule_looks_so_far_back(
+    world: MemoryWorld, pruning: Pruning, store_dsn: str
+) -> None:
+    opened = [world.now() - timedelta(hours=hours) for hours in (23, 26)]
+    put(store_dsn, "correlation", *((f"incident-{n}", "r", "", "db", at, "am/f1") for n, at in enumerate(opened)))
+    assert pruning.prune("correlation", world.now(), 10) == 1
+    found = world.store.candidates({("r", "", "db"): opened[1]}).at[("r", "", "db")]
+    assert [candidate.incident for candidate in found] == ["incident-0"]
+
+
 def test_one_of_several_pruners_does_it_and_stops_when_told(world: MemoryWorld, store_dsn: str) -> None:
     outages = Outages(store_dsn)
     outages.begin(["worker", "pager"], world.now())
@@ -143,7 +154,7 @@ def test_whoever_has_not_the_seat_prunes_nothing(world: MemoryWorld, store_dsn: 
 
 
 def test_no_rule_names_a_table_of_the_log() -> None:
-    assert set(RULES) == {"commands", "inbox", "pages", "outages"}
+    assert set(RULES) == {"commands", "inbox", "pages", "outages", "correlation"}
 
 
 def test_texts_of_alerts_that_are_over_are_blanked_and_an_event_says_so(world: MemoryWorld, store_dsn: str) -> None:

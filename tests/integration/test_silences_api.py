@@ -12,9 +12,11 @@ from gateway.examples import SILENCE
 from projections import critical_queries
 from projections.database import READ_SCHEMA
 from streams.pruning import Pruner, forgetting
+from streams.store.base import Answered
 from streams.store.leadership import Leadership, Seat
 from streams.store.migrate import migrate
 from streams.store.pruning import Pruning
+from tests.asking import problem_of
 from tests.gateway_world import KEYS, TOKEN, GatewayWorld
 from tests.memory_world import ORG, MemoryWorld
 from tests.read_world import ReadWorld, read_world
@@ -360,3 +362,49 @@ def test_the_configuration_files_know_nothing_of_silences(world: GatewayWorld) -
 
 def test_the_example_is_taken(world: GatewayWorld) -> None:
     assert post(world, SILENCE).status_code == 200
+
+
+# -- once, at our own address ------------------------------------------------------------------------------------------
+
+
+def post_once(world: GatewayWorld, sent: Any, key: str, role: str = "responder") -> Any:
+    return world.request("POST", "/api/v1/silences", KEYS[role], json=sent, headers={"Idempotency-Key": key})
+
+
+def test_the_same_silence_under_one_key_is_set_once(world: GatewayWorld) -> None:
+    sent = body(world)
+    first = post_once(world, sent, "k")
+    assert first.status_code == 200, first.text
+    head = world.store.head()
+    world.advance(minutes=5)
+    assert post_once(world, sent, "k").json() == first.json()
+    assert (world.store.head(), list(world.store.config().silences)) == (head, [first.json()["silenceID"]])
+    assert post_once(world, sent, "another").json() != first.json()
+
+
+def test_another_silence_under_the_same_key_is_refused(world: GatewayWorld) -> None:
+    post_once(world, body(world), "k")
+    refused = post_once(world, body(world, minutes=90), "k")
+    problem_of(refused, 422, "idempotency_key_reused")
+    assert len(world.store.config().silences) == 1
+
+
+def test_who_asks_at_the_same_time_gets_the_same_answer(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other request is saved between this one's look and its save."""
+    sent = body(world)
+    first = post_once(world, sent, "k").json()
+    answered, looks = world.store.answered, iter([True])
+
+    def late(_: object, api_key: str, key: str) -> Answered | None:
+        return None if next(looks, False) else answered(api_key, key)
+
+    monkeypatch.setattr(type(world.store), "answered", late)
+    assert post_once(world, sent, "k").json() == first
+    assert len(world.store.config().silences) == 1
+
+
+def test_refusals_at_our_own_address_are_problems(world: GatewayWorld) -> None:
+    problem_of(post_once(world, body(world, id="nothing"), "k"), 404, "not_found")
+    problem_of(post_once(world, body(world, minutes=-1), "k"), 422, "bad_request_fields")
+    problem_of(post_once(world, body(world), "k", role="viewer"), 403, "forbidden")
+    assert post_once(world, body(world), "k").status_code == 200, "what was refused is not kept"

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -164,5 +165,11 @@ def test_outages_are_given_to_one_who_tells(store_dsn: str) -> None:
     assert there.begin(["worker", "pager"], START) == {"pager"}
     ended = {one.role: one.told for one in there.end(["worker", "pager", "projector"], START)}
     assert ended == {"worker": True, "pager": False}
+    assert [(one.role, one.ours) for one in here.end(["worker"], START)] == [("worker", False)]
+    there.end_told(["worker"])
+    with psycopg.connect(store_dsn) as connection:
+        connection.execute("update tocsin.outages set end_claimed_at = end_claimed_at - interval '61 s'")
     assert here.end(["worker"], START) == ()
+    assert [(one.role, one.ours) for one in here.end(["pager"], START)] == [("pager", True)]
+    assert there.end(["pager"], START + timedelta(hours=2)) == ()
     assert here.begin(["worker"], START) == {"worker"}

@@ -126,12 +126,13 @@ def test_a_worker_killed_again_and_again_loses_nothing_and_doubles_nothing(
     settings: Settings, store: PostgresStore
 ) -> None:
     worker = Role("worker", settings)
-    total = 600
+    total = 601
     for part in range(3):
         asyncio.run(post(settings, range(part * 200, part * 200 + 200)))
         until("some of it", lambda part=part: len(counts(settings)) > part * 200 or None)  # type: ignore[misc]
         worker.kill()
         worker.start()
+    asyncio.run(post(settings, range(total - 1, total)))  # whoever folds it has begun, and can be told to stop
     until("all of it", lambda: len(counts(settings)) == total or None, 60)
     assert counts(settings) == dict.fromkeys(range(total), 1)
     assert sum(offset + 1 for offset in store.tracking("default", alerts_topic(settings)).values()) == total

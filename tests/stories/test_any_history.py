@@ -4,7 +4,6 @@ Histories are made of fires, ends, repeats and late copies of anything that was 
 people acknowledging, giving back, resolving and reopening, and of time passing.
 """
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,10 +15,11 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import escalations, groups, incidents, pages
+from domain import answers, escalations, groups, incidents, pages
+from domain.belonging import GroupAttached, Merged, Unmerged
 from domain.decision import Refused
 from domain.events import EVENT_TYPES, Event
-from domain.ids import escalation_stream, stream_kind
+from domain.ids import alert_id, escalation_stream, stream_kind
 from schemas.received import AlertReceived, received
 from schemas.sources import SOURCES
 from schemas.sources.parsed import DEFAULT_LIMITS
@@ -27,6 +27,9 @@ from streams.channels.base import Outcome, Rejected, Retry, Uncertain
 from streams.fold import Arrival
 from streams.store.base import Conflict, Recorded, Save, TrackingMove
 from streams.store.memory import MemoryStore
+from tests import belongings
+from tests.belongings import Belong
+from tests.correlated import what_is_joined_is_open_and_was_opened_lately
 from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG, alert, webhook
 
@@ -61,6 +64,14 @@ class Do:
 
     verb: str
     incident: int
+
+
+@dataclass(frozen=True)
+class DoAlert:
+    """A person acts on one alert, if it was ever heard of."""
+
+    verb: str
+    alert: int
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,7 @@ class MeddledStore(MemoryStore):
 late = st.sampled_from([0, 0, 40, 90])
 says = st.builds(Say, st.integers(0, len(ALERTS) - 1), st.booleans(), late)
 verbs = st.sampled_from(["ack", "unack", "start", "resolve", "reopen", "assign", "comment"])
+alert_verbs = st.sampled_from(["ack", "ack", "unack", "resolve"])
 outcomes = st.sampled_from([Retry("r"), Uncertain("u"), Rejected("x")])
 steps = st.one_of(
     says,
@@ -141,6 +153,8 @@ steps = st.one_of(
     st.builds(SayAgain, st.integers(0, 50)),
     st.builds(Do, verbs, st.integers(1, 2)),
     st.builds(Meddle, verbs | st.just("page"), st.integers(1, 2)),
+    st.builds(DoAlert, alert_verbs, st.integers(0, len(ALERTS) - 1)),
+    belongings.belongs,
     st.builds(Wait, st.sampled_from([1, 20, 45, 70, 301, 601, 1300])),
     st.builds(Break, outcomes),
     st.builds(Die),
@@ -148,7 +162,7 @@ steps = st.one_of(
     st.builds(Hush, st.integers(0, len(ALERTS) - 1), st.sampled_from([1, 5, 30]), st.sampled_from([0, 0, 2])),
     st.builds(EndHush, st.integers(1, 3)),
 )
-Step = Say | SayAgain | Do | Wait | Meddle | Break | Die | Sleep | Hush | EndHush
+Step = Say | SayAgain | Do | DoAlert | Belong | Wait | Meddle | Break | Die | Sleep | Hush | EndHush
 numbers = st.integers(0, len(ALERTS) - 1)
 phrases = st.one_of(
     steps.map(lambda step: [step]),
@@ -157,7 +171,11 @@ phrases = st.one_of(
     numbers.map(lambda alert: [Break(Retry("r")), Say(alert, True), Do("ack", 1)]),
     st.builds(lambda verb: [Say(0, True), Meddle(verb, 1), Say(1, True)], verbs | st.just("page")),
     st.just([Do("ack", 1), Do("unack", 1)]),
+    belongings.merged_and_parted.map(lambda steps: [Say(0, True), Say(2, True), *steps]),
+    belongings.split_and_merged.map(lambda steps: [Say(0, True), Say(1, True), *steps]),
     st.just([Do("resolve", 1), Do("reopen", 1)]),
+    numbers.map(lambda alert: [Say(alert, True), DoAlert("ack", alert), DoAlert("unack", alert)]),
+    numbers.map(lambda alert: [Say(alert, True), DoAlert("resolve", alert), Say(alert, True), SayAgain(0)]),
     numbers.map(lambda alert: [Hush(alert, 30, 0), Say(alert, True), EndHush(1)]),
     st.just([Say(0, True), Say(1, True), Hush(0, 5, 0), Wait(301)]),
 )
@@ -168,7 +186,10 @@ EXPIRES_AFTER = timedelta(minutes=45)
 RULES = """
 inhibition_rules:
   worse: {source_matchers: ['severity="critical"'], target_matchers: ['severity=~"warning|info"'], equal: [service]}
+correlation_rules:
+  upstream: {within: 15m}
 """
+DEPENDS = ("catalogue: {team: search,", "catalogue: {dependencies: [payments], team: search,")
 SAYING = """
     - {matchers: ['instance="b"'], team: search, policy: search-only, continue: true}
     - {matchers: ['alertname="Disk"']}
@@ -176,7 +197,10 @@ SAYING = """
     - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
 """
 FORGETFUL = (
-    CONFIG.replace("expires_after: 8h", "expires_after: 45m").replace("  routes:\n", "  routes:" + SAYING) + RULES
+    CONFIG.replace("expires_after: 8h", "expires_after: 45m")
+    .replace("  routes:\n", "  routes:" + SAYING)
+    .replace(*DEPENDS)
+    + RULES
 )
 SEEN: Counter[str] = Counter()
 """What the histories of this run have reached."""
@@ -207,6 +231,14 @@ def act(world: MemoryWorld, verb: str, incident: str) -> None:
             world.command_only(verb, incident, "ada")
 
 
+def act_on_alert(world: MemoryWorld, verb: str, name: str, labels: dict[str, str]) -> None:
+    """A person acts on an alert, if it was heard of and the rules allow it."""
+    fingerprint = alert(name, labels, world.now())["fingerprint"]
+    if world.store.alerts([alert_id(ORG, "alertmanager", fingerprint)]):
+        with suppress(Refused):
+            world.tell_alert(verb, name, **labels)
+
+
 def live(world: MemoryWorld, history: Sequence[Step]) -> None:
     """Carry a history out, checking what must always hold."""
     store = world.store
@@ -225,6 +257,10 @@ def live(world: MemoryWorld, history: Sequence[Step]) -> None:
                 store.meddling.append(partial(act, world, verb, f"INC-{incident}"))
             case Wait(seconds):
                 world.advance(seconds=seconds)
+            case Belong():
+                belongings.belong(world, step)
+            case DoAlert(verb, number_):
+                act_on_alert(world, verb, *ALERTS[number_])
             case Break(outcome):
                 world.channel.script(outcome)
             case Sleep(seconds):
@@ -242,8 +278,12 @@ def live(world: MemoryWorld, history: Sequence[Step]) -> None:
         world.settle()
         check(world.store.tail(0, 1_000_000))
     what_is_spoken_of_is_announced_and_nothing_else(world)
+    belongings.every_firing_alert_is_in_one_incident(world)
+    belongings.only_open_incidents_escalate(world)
+    belongings.merged_incidents_lead_to_one_that_is_not(world)
     SEEN.update(event.type for event in store.log)
     SEEN["conflict"] += store.conflicts
+    SEEN["correlation"] += sum(getattr(event.event, "reason", "") == "correlation" for event in store.log)
     SEEN["second loop"] += sum(getattr(event.event, "loop", 1) > 1 for event in store.log)
 
 
@@ -252,27 +292,32 @@ def check(log: Sequence[Recorded]) -> None:
     of = {
         kind: [e for e in log if stream_kind(e.stream) == kind] for kind in ("group", "incident", "escalation", "page")
     }
-    no_two_open_incidents_in_a_group_by_its_alerts(of["group"], of["incident"])
+    belongings.no_two_open_incidents_in_a_group_by_its_alerts(log)
+    what_is_joined_is_open_and_was_opened_lately(log)
     every_step_was_decided_once(of["escalation"])
     nobody_is_queued_after_an_escalation_stopped(of["escalation"], of["page"])
     no_alert_expired_that_was_heard_of(of["group"])
     nothing_is_suppressed_twice_or_released_before(of["group"])
+    nobody_has_what_somebody_has_or_what_does_not_fire(of["group"])
     streams_never_run_backwards(log)
 
 
-def no_two_open_incidents_in_a_group_by_its_alerts(group_log: list[Recorded], incident_log: list[Recorded]) -> None:
-    opened: dict[str, list[str]] = {}
-    for event in group_log:
-        if isinstance(event.event, groups.EpisodeOpened):
-            opened.setdefault(event.stream, []).append(event.event.incident)
-    for streams in opened.values():
-        assert len(set(streams)) == len(streams), "an episode opened an incident twice"
-        for earlier, later in itertools.pairwise(streams):
-            begun = next(e.position for e in incident_log if e.stream == later)
-            resolved = [
-                e.position for e in incident_log if e.stream == earlier and isinstance(e.event, incidents.Resolved)
-            ]
-            assert resolved and min(resolved) < begun, "the next incident opened while the one before was open"
+def what_is_joined_is_open_and_not_older_than_its_rule_says(log: Sequence[Recorded]) -> None:
+    opened: dict[str, datetime] = {}
+    over: set[str] = set()
+    for event in log:
+        match event.event:
+            case incidents.Opened(opened_at=opened_at):
+                opened[event.stream] = opened_at
+            case incidents.Resolved() | Merged():
+                over.add(event.stream)
+            case incidents.Reopened() | Unmerged():
+                over.discard(event.stream)
+            case GroupAttached(reason="correlation"):
+                assert event.stream not in over
+                assert event.decision.decided_at - opened[event.stream] <= timedelta(minutes=15)
+            case _:
+                pass
 
 
 def every_step_was_decided_once(log: list[Recorded]) -> None:
@@ -307,8 +352,31 @@ def nothing_is_suppressed_twice_or_released_before(log: list[Recorded]) -> None:
                 why[alert] = said
             case groups.AlertReleased(alert=alert):
                 assert why.pop(alert)
-            case groups.AlertResolved(alert=alert) | groups.AlertExpired(alert=alert):
+            case (
+                groups.AlertResolved(alert=alert) | groups.AlertExpired(alert=alert) | answers.AlertClosed(alert=alert)
+            ):
                 why.pop(alert, None)
+            case _:
+                pass
+
+
+def nobody_has_what_somebody_has_or_what_does_not_fire(log: list[Recorded]) -> None:
+    firing: set[str] = set()
+    taken: set[str] = set()
+    for event in log:
+        match event.event:
+            case groups.AlertFired(alert=alert) | groups.AlertRefired(alert=alert):
+                firing.add(alert)
+            case answers.AlertAcknowledged(alert=alert):
+                assert alert in firing and alert not in taken
+                taken.add(alert)
+            case answers.AlertUnacknowledged(alert=alert):
+                taken.remove(alert)
+            case (
+                groups.AlertResolved(alert=alert) | groups.AlertExpired(alert=alert) | answers.AlertClosed(alert=alert)
+            ):
+                firing.remove(alert)
+                taken.discard(alert)
             case _:
                 pass
 
@@ -322,29 +390,29 @@ def what_is_spoken_of_is_announced_and_nothing_else(world: MemoryWorld) -> None:
     for stream in {event.stream for event in log if stream_kind(event.stream) == "group"}:
         group = store.load([stream])[stream].state
         assert isinstance(group, groups.Group)
+        assert group.acknowledged.items() <= group.firing.items()
         for name in group.firing:
             row = store.alerts([name])[name]
             assert (row.status, row.episode, row.group) == ("firing", group.firing[name], stream)
             assert row.suppressed == (str(group.suppressed[name]) if name in group.suppressed else None)
+            assert row.acknowledged == ("user:ada" if name in group.acknowledged else None)
         if group.is_open and group.incident:
-            announced(world, group, log)
+            announced(world, group.incident, log)
 
 
-def announced(world: MemoryWorld, group: groups.Group, log: Sequence[Recorded]) -> None:
-    incident = world.store.load([group.incident or ""])[group.incident or ""].state
+def announced(world: MemoryWorld, stream: str, log: Sequence[Recorded]) -> None:
+    incident = world.store.load([stream])[stream].state
     assert isinstance(incident, incidents.Incident)
     if incident.status != "triggered":
         return
-    name = escalation_stream(ORG, group.incident or "", incident.runs)
+    name = escalation_stream(ORG, stream, incident.runs)
     escalation = world.store.load([name])[name].state
     assert isinstance(escalation, escalations.Escalation)
-    by_hand = any(
-        isinstance(e.event, incidents.Unacknowledged | incidents.Reopened) for e in log if e.stream == group.incident
-    )
-    if group.loud_in(group.episode):
+    by_hand = any(isinstance(e.event, incidents.Unacknowledged | incidents.Reopened) for e in log if e.stream == stream)
+    if belongings.is_spoken_of(world, incident, stream):
         assert escalation.stopped is None
     elif not by_hand:
-        assert escalation.stopped == "suppressed"
+        assert escalation.stopped in ("suppressed", "merged")
 
 
 def streams_never_run_backwards(log: Sequence[Recorded]) -> None:
@@ -369,13 +437,14 @@ def test_the_histories_went_everywhere() -> None:
     missing = decided - {name for name, count in SEEN.items() if count}
     assert not missing
     assert SEEN["conflict"] > 5
+    assert SEEN["correlation"] > 5
     assert SEEN["second loop"] > 5
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(says, st.integers(0, 30)), min_size=1, max_size=15), st.lists(st.integers(1, 5), max_size=15))
 def test_batching_never_changes_events(said: list[tuple[Say, int]], sizes: list[int]) -> None:
-    single, batched = MemoryWorld(), MemoryWorld()
+    single, batched = MemoryWorld(config=FORGETFUL), MemoryWorld(config=FORGETFUL)
     records = []
     for number, (say, seconds) in enumerate(said):
         single._now = batched._now = single._now + timedelta(seconds=seconds)

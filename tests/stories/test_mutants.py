@@ -20,6 +20,9 @@ STORIES = (
     "tests/stories/test_any_history.py",
     "tests/stories/test_inhibition.py",
     "tests/stories/test_routes_say.py",
+    "tests/stories/test_single_alerts.py",
+    "tests/stories/test_correlation.py",
+    "tests/stories/test_merging.py",
 )
 
 MUTANTS = {
@@ -30,8 +33,8 @@ MUTANTS = {
     ),
     "an incident ends with its first alert": (
         "domain/stepping.py",
-        "    if not alerts.firing_in(episode):",
-        "    if True:",
+        "    if by_alerts and not any(group.firing_in(episode) for group, episode in alerts):",
+        "    if by_alerts:",
     ),
     "a repeat reopens what a person resolved": (
         "domain/folding.py",
@@ -40,8 +43,8 @@ MUTANTS = {
     ),
     "a new alert joins a resolved incident": (
         "domain/episodes.py",
-        "group.is_open and group.incident and book.read(group.incident, incidents.Incident).is_open",
-        "group.is_open and group.incident",
+        "        if state.is_open and (group.is_open or len(state.groups) > 1):",
+        "        if group.is_open:",
     ),
     "group_wait is forgotten": (
         "domain/folding.py",
@@ -113,10 +116,50 @@ MUTANTS = {
         "    if not _is_flapping(routed, flips[:-2]) or not",
         "    if not",
     ),
+    "one acknowledged alert takes the incident": (
+        "domain/alert_commands.py",
+        "    if decided and not _unanswered(book, incident):",
+        "    if decided:",
+    ),
+    "a repeat fires what a person closed": (
+        "domain/alerts.py",
+        "return self.closed is not None and source_time <= self.closed",
+        "return False",
+    ),
+    "a closed alert never fires again": (
+        "domain/alerts.py",
+        "return self.closed is not None and source_time <= self.closed",
+        "return self.closed is not None",
+    ),
+    "an acknowledgement outlives the firing": (
+        "domain/groups.py",
+        "_without(group.acknowledged, alert)\n",
+        "group.acknowledged\n",
+    ),
+    "what is merged pages on": (
+        "domain/merging.py",
+        '    stepping.stop(book, loser, "merged")',
+        "    pass",
+    ),
+    "a merge that is undone gives nothing back": (
+        "domain/merging.py",
+        "    _move(book, back, winner, loser)",
+        "    pass",
+    ),
+    "what is over is joined": (
+        "domain/joining.py",
+        'return incident if state.is_open and state.ack == "allowed" else None',
+        "return incident",
+    ),
+    "what joins an incident makes it no worse": (
+        "domain/joining.py",
+        "    book.write(joins.incident, *incidents.decide(incidents.Raise(row.severity, row.id), state))",
+        "    pass",
+    ),
     "the decision's time runs backwards": (
         "domain/book.py",
-        "                now = max(now, loaded.last_at)",
-        "                now = at",
+        "                at = max(at, loaded.last_at)",
+        "                at = at",
     ),
 }
 

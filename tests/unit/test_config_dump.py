@@ -24,6 +24,7 @@ from domain.config import (
     Team,
     User,
 )
+from domain.correlating import CorrelationRule
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval, Range, Span, TimeRange
 from domain.matching import Matcher, MatchOperator
@@ -80,6 +81,16 @@ OPTIONS: list[dict[str, Any]] = [
     },
     {"suppress_for": 0.0, "reopen_within": 0.0, "flap_threshold": 0, "ack": "allowed", "flap_quiet": 1.001},
 ]
+
+
+def correlations(name: str, sides: st.SearchStrategy[tuple[Matcher, ...]]) -> st.SearchStrategy[CorrelationRule]:
+    said = {"within": st.integers(1000, 86_400_000).map(lambda ms: ms / 1000), "matchers": st.just(()) | sides}
+    said["incident_matchers"] = st.just(()) | sides
+    same = st.lists(group_labels, min_size=1, max_size=2, unique=True).map(tuple)
+    directions = st.sampled_from(["upstream", "downstream", "both"])
+    over = {"direction": directions, "depth": st.integers(1, 5), "same": st.just(()) | same}
+    labels_alone = st.builds(CorrelationRule, st.just(name), **said, over=st.just("same"), same=same)
+    return labels_alone | st.builds(CorrelationRule, st.just(name), **said, **over)
 
 
 @st.composite
@@ -150,6 +161,7 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
         InhibitionRule(name, draw(sides), draw(sides), tuple(draw(st.lists(group_labels, max_size=2, unique=True))))
         for name in some()
     ]
+    made += [draw(correlations(name, sides)) for name in some()]
     tokens = draw(st.lists(hashes, min_size=4, max_size=4, unique=True))
     made += [Integration(name, "alertmanager", (tokens[n],), draw(st.integers(1, 24))) for n, name in enumerate(some())]
     role = st.sampled_from(["viewer", "responder", "admin"])

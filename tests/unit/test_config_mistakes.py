@@ -14,6 +14,7 @@ SERVICE = GOOD.replace("{", "{{").replace("}", "}}").replace("policy: calm}}", "
 SPAN = "time_intervals.n[0]."
 NIGHTS = GOOD.replace("route:", "time_intervals: {nights: [{years: ['2026']}]}\nroute:")
 RULE = "inhibition_rules: {{r: {{source_matchers: {}, target_matchers: {}, equal: {}}}}}"
+JOIN = "correlation_rules: {{r: {{{}}}}}"
 
 # (text, line, column, path, problem, remedy); the text follows `version: 1` in line 1 unless it has its own
 MISTAKES: list[tuple[str, int, int, str, str, str]] = [
@@ -177,6 +178,21 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (RULE.format("[a=b]", "[x]", "[]"), 2, 66, "inhibition_rules.r.target_matchers[0]", "`x` is not a", "!~"),
     (RULE.format("[a=b]", "[b=c]", "[a, a]"), 2, 79, "inhibition_rules.r.equal", "`a` is listed twice", "Remove one"),
     (RULE.replace("equal", "eqal").format("[a=b]", "[b=c]", 1), 2, 72, "inhibition_rules.r.eqal", "no key", "`equal`"),
+    # correlation
+    (JOIN.format("depth: 1"), 2, 21, "correlation_rules.r.within", "`within` is missing", "Add a line `within:`"),
+    (JOIN.format("within: 2d"), 2, 33, "correlation_rules.r.within", "longer than a day", "1d or less"),
+    (JOIN.format("within: 0s"), 2, 33, "correlation_rules.r.within", "at least a second", "1s or more"),
+    (JOIN.format("within: 1m, over: same"), 2, 24, "correlation_rules.r", "what is the same", "same: ['@environment'"),
+    (JOIN.format("within: 1m, over: both"), 2, 43, "correlation_rules.r.over", "`both` is not known", "'same'"),
+    (
+        JOIN.format("within: 1m, over: same, same: [a], depth: 2"),
+        2, 24, "correlation_rules.r", "`direction` and `depth` lead through dependencies", "over: dependency",
+    ),
+    (JOIN.format("within: 1m, depth: 6"), 2, 44, "correlation_rules.r.depth", "`6` is too large", "5 or less"),
+    (JOIN.format("within: 1m, direction: up"), 2, 48, "correlation_rules.r.direction", "`up` is not", "'upstream'"),
+    (JOIN.format("within: 1m, same: [a, a]"), 2, 43, "correlation_rules.r.same", "listed twice", "Remove one"),
+    (JOIN.format("within: 1m, same: ['@annotation.x']"), 2, 44, "correlation_rules.r.same[0]", "Annotations", "facts"),
+    (JOIN.format("within: 1m, matchers: [x]"), 2, 48, "correlation_rules.r.matchers[0]", "`x` is not a", "!~"),
     # integrations and keys
     ("integrations: {am: {source: alertmangr}}", 2, 29, "integrations.am.source", "no source `alertmangr`", "Did you"),
     ("integrations: {am: {}}", 2, 16, "integrations.am.source", "`source` is missing", "Add a line `source:`"),

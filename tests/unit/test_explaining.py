@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain import escalations, groups, incidents
 from domain.alerts import Alert
+from domain.belonging import GroupAttached
 from domain.explaining import Explained, TriedRoute
 from domain.ids import stream_kind
 from domain.routing import found
@@ -32,6 +33,8 @@ CASES = [
 RULES = """
 inhibition_rules:
   worse: {source_matchers: ['severity="critical"'], target_matchers: ['severity=~"warning|info"'], equal: [service]}
+correlation_rules:
+  upstream: {within: 10m, incident_matchers: ['severity="critical"']}
 time_intervals:
   small-hours: [{times: [{start_time: "03:20", end_time: "03:40"}]}]
 maintenance_windows:
@@ -43,7 +46,10 @@ SAYING = """
     - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
 """
 RICH = (
-    CONFIG.replace("  routes:\n", "  routes:" + SAYING).replace("escalate_after: 10m", "escalate_after: 150s") + RULES
+    CONFIG.replace("  routes:\n", "  routes:" + SAYING)
+    .replace("escalate_after: 10m", "escalate_after: 150s")
+    .replace("catalogue: {", "catalogue: {dependencies: [payments], ")
+    + RULES
 )
 SEEN: Counter[str] = Counter()
 
@@ -70,7 +76,8 @@ scenes = st.one_of(
     st.builds(lambda past: ([*past, *led_up_to(0, "fire", "end")], 5), st.lists(turns, max_size=3)),
     st.builds(lambda past: ([*past, *led_up_to(0, "fire")], 5), st.lists(turns, max_size=3)),
     st.builds(lambda past: ([*past, *led_up_to(3, "fire", "end")], 3), st.lists(turns, max_size=3)),
-    st.just((led_up_to(4, "600", "600", "5"), 4)),
+    st.builds(lambda past: ([*past, *led_up_to(0, "fire")], 2), st.lists(turns, max_size=3)),
+    st.sampled_from([(led_up_to(4, "600", "600", "5"), 4), (led_up_to(2, "600", "5"), 2)]),
 )
 """What happened, and the alert that is asked about; turns that lead somewhere more often than chance would."""
 
@@ -144,7 +151,10 @@ def test_what_is_explained_is_what_then_happens(scene: tuple[list[tuple[str, int
     assert [str(quiet.why) for quiet in said.suppressed_by[:1]] == [row.suppressed] * said.quieted
     assert said.destiny.stream == row.incident
     opened = [e.event for e in happened if isinstance(e.event, groups.EpisodeOpened)]
-    assert [event.route for event in opened] == [said.routes[0].path] * (said.destiny.fate == "opens")
+    attached = [e.event.because for e in happened if isinstance(e.event, GroupAttached)]
+    assert attached == ([said.destiny.because] if said.destiny.rule else [])
+    SEEN["correlation"] += len(attached)
+    assert [event.route for event in opened] == [said.routes[0].path] * (said.destiny.fate == "opens" or len(attached))
     assert bool([e for e in happened if isinstance(e.event, incidents.Reopened)]) == (said.destiny.fate == "reopens")
     if row.incident and not _is_foretold_otherwise(said):
         _pages_as_told(world, said, row.incident, before)
@@ -266,6 +276,6 @@ def test_a_deadline_that_was_missed_is_met_now() -> None:
 
 def test_the_histories_went_everywhere() -> None:
     """Runs after the property: what it did not reach, it did not check."""
-    fates = {"opens", "joins", "is_in", "reopens", "waits", "pages"}
+    fates = {"opens", "joins", "is_in", "reopens", "waits", "pages", "correlation"}
     reasons = {"silence", "inhibition", "maintenance_window", "time_interval", "flapping", "suppression_window"}
     assert not (fates | reasons) - {name for name, count in SEEN.items() if count}, SEEN

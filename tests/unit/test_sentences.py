@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain import changes, erasing, escalations, groups, incidents, intake, pages
+from domain import answers, belonging, changes, erasing, escalations, groups, incidents, intake, pages
 from domain.config import Policy, Step, Target, User
 from domain.decision import Actor, PayloadRef
 from domain.escalations import Notified
@@ -45,6 +45,21 @@ INCIDENTS: list[tuple[Event, Actor, str]] = [
      "announced again: what suppressed its alerts has ended, and it is not over"),
     (incidents.Reannounced("repeat_interval"), PAGER,
      "announced again: everybody was told, nobody answered, and it is not over"),
+    (incidents.Reannounced("unmerged"), ADA,
+     "announced again: it is an incident of its own again, and it is not over"),
+    (belonging.GroupAttached("group-1", 1, "person", "incident-1"), ADA, "ada attached an alert group to it"),
+    (belonging.GroupAttached("group-1", 1, "correlation", None, "kin", "payments depends on ledger"), AM,
+     "an alert group belongs to it by rule kin: payments depends on ledger"),
+    (belonging.GroupDetached("group-1", 1, "incident-1", 8), ADA,
+     "ada detached an alert group from it: that belongs to INC-8 now"),
+    (belonging.AlertsSplit(("a",), "group-1", "incident-1", 8), ADA,
+     "ada split an alert off: INC-8 is about that now"),
+    (belonging.AlertsSplit(("a", "b"), "group-1", "incident-1", 8), ADA,
+     "ada split 2 alerts off: INC-8 is about that now"),
+    (belonging.Merged("incident-1", 8), ADA, "ada merged it into INC-8"),
+    (belonging.Unmerged("incident-1", 8, "triggered", ()), ADA, "ada took it out of INC-8 again"),
+    (belonging.Absorbed("incident-1", 8, ()), ADA, "ada merged INC-8 into it"),
+    (belonging.Parted("incident-1", 8, ()), ADA, "ada took INC-8 out of it again"),
     (incidents.Assigned(("grace", "ada")), ADA, "ada assigned it to grace, ada"),
     (incidents.Assigned(()), PAGER, "Tocsin assigned it to nobody"),
     (incidents.Commented(TEXT), ADA, "ada commented"),
@@ -104,6 +119,14 @@ OTHERS: list[tuple[Event, str]] = [
         groups.AlertFlapping(*WHICH, 5, 600.0),
         "alert with fingerprint 955b3f2e0c1d4a77 is flapping: it changed 5 times in 10 min",
     ),
+    (answers.AlertAcknowledged(*WHICH, PRIOR), "Tocsin acknowledged alert with fingerprint 955b3f2e0c1d4a77"),
+    (answers.AlertUnacknowledged(*WHICH, PRIOR), "Tocsin gave alert with fingerprint 955b3f2e0c1d4a77 back"),
+    (answers.AlertClosed(*WHICH, T0, PRIOR), "Tocsin resolved alert with fingerprint 955b3f2e0c1d4a77"),
+    (belonging.AlertLeft(*WHICH, "group-1", PRIOR),
+     "alert with fingerprint 955b3f2e0c1d4a77 is part of another incident now"),
+    (belonging.AlertJoined(*WHICH, "group-1"),
+     "alert with fingerprint 955b3f2e0c1d4a77 was part of another incident before"),
+    (belonging.Moved(2, INCIDENT, "incident-1"), "episode 2 of the alert group moved from one incident to another"),
     (groups.EpisodeOpened(2, INCIDENT, "{}:{}", (), "{}", "", "platform", "default"),
      "episode 2 of the alert group began"),
     (changes.ObjectPut(User("ada")), "Tocsin put user ada"),

@@ -13,6 +13,7 @@ from domain import commands, ids, incidents
 from domain.decision import Actor, Cause, Decision
 from domain.erasing import PayloadErased, erasure_stream
 from domain.events import EVENT_TYPES
+from domain.merging import Attach, Detach, Merge, Split, Unmerge
 from domain.severity import Severity
 from projections.verify import Walk
 from schemas.config_files import parse_config
@@ -31,12 +32,15 @@ from tests.memory_world import MemoryWorld
 from tests.stories.test_any_history import FORGETFUL, Meddle, Say, histories, live
 from tests.world import CONFIG, alert, webhook
 
+PAY_A = {"service": "payments", "instance": "a"}
 FLAPS = """
     - {matchers: ['alertname="Flap"'], flap_threshold: 2}
 """
 LOUD = """
 inhibition_rules:
   loud: {source_matchers: [alertname="Loud"], target_matchers: [alertname="Slow"], equal: [service]}
+correlation_rules:
+  leads: {within: 5m, matchers: [alertname=Follows], incident_matchers: [alertname=Leads], over: same, same: [service]}
 """
 
 
@@ -68,6 +72,9 @@ def eventful() -> MemoryLedger:
         world.command(verb, "INC-1")
     world.fire("SlowQueries", service="payments", patience="yes")
     world.jump(minutes=20)
+    belongings(world)
+    single_alerts(world)
+    correlated(world)
     troubled_pages(world)
     people(world)
     suppressed(world)
@@ -92,6 +99,60 @@ def worse(world: MemoryWorld) -> None:
         member = alert("Heat", {"service": "payments", "severity": severity}, world.now())
         world.post(webhook([{**member, "fingerprint": "00000000000beef0"}]))
         world.advance(minutes=2)
+
+
+def belongings(world: MemoryWorld) -> None:
+    """Incidents are merged, taken apart again, split, attached to and detached from."""
+    for name in ("Left", "Right", "Over"):
+        for instance in "ab":
+            world.fire(name, service="payments", instance=instance)
+    *_, left, right, over = world._streams()
+    single, other = (
+        ids.alert_id("default", "alertmanager", alert(name, PAY_A, world.now())["fingerprint"])
+        for name in ("Left", "Right")
+    )
+    group = world.store.alerts([single])[single].group or ""
+    world.silence(10, alertname="Left", instance="a")
+    for incident_, command in (
+        (right, Merge(world._streams()[left])),
+        (right, Unmerge()),
+        (left, Split((single,))),
+        (right, Merge(world._streams()[left])),
+        (over, Attach(group)),
+        (over, Detach(group)),
+        (over, Attach(alerts=(other,))),
+    ):
+        world.order(command, incident_, "grace")
+        world.settle()
+
+
+def single_alerts(world: MemoryWorld) -> None:
+    """What people say of alerts, with and without consequences for the incident."""
+    for instance in "ab":
+        world.fire("Fan", service="payments", instance=instance)
+    world.command_alert("ack", "Fan", service="payments", instance="a")
+    world.command_alert("unack", "Fan", service="payments", instance="a")
+    for instance in "ab":
+        world.command_alert("ack", "Fan", service="payments", instance=instance)
+    world.command("unack", incident(world))
+    world.command_alert("ack", "Fan", service="payments", instance="a")
+    world.command_alert("unack", "Fan", service="payments", instance="b")
+    for instance in "ab":
+        world.command_alert("resolve", "Fan", service="payments", instance=instance)
+        world.fire("Fan", service="payments", instance=instance)
+
+
+def correlated(world: MemoryWorld) -> None:
+    """An alert joins the incident of another; a third that was silenced does so later."""
+    world.fire("Leads", service="catalogue")
+    world.silence(2, instance="later")
+    for instance in ("now", "later"):
+        world.fire("Follows", service="catalogue", instance=instance, severity="warning")
+    world.fire("Follows", service="catalogue", severity="critical")
+    world.advance(minutes=3)
+    world.end("Follows", service="catalogue", severity="critical")
+    for instance in ("now", "later"):
+        world.end("Follows", service="catalogue", instance=instance, severity="warning")
 
 
 def troubled_pages(world: MemoryWorld) -> None:
@@ -287,7 +348,7 @@ def test_a_seal_by_another_key_is_named(ledger: MemoryLedger) -> None:
 # -- decisions -----------------------------------------------------------------------------------------------------
 
 LATER = "2026-03-09T00:00:00Z"
-STOPPED = {"acknowledged": "resolved", "resolved": "suppressed", "suppressed": "resolved"}
+STOPPED = {"acknowledged": "resolved", "resolved": "suppressed", "suppressed": "resolved", "merged": "resolved"}
 ALTERED: dict[str, tuple[str, object]] = {
     "config.object_put.v1": ("data.object.id", "mallory"),
     "config.object_removed.v1": ("data.id", "mallory"),
@@ -299,6 +360,19 @@ ALTERED: dict[str, tuple[str, object]] = {
     "group.alert_flapping.v1": ("data.changes", 99),
     "group.alert_suppressed.v1": ("data.rule", "another"),
     "group.alert_released.v1": ("data.rule", "another"),
+    "group.alert_acknowledged.v1": ("data.episode", 7),
+    "group.alert_unacknowledged.v1": ("data.incident", "incident-of-another"),
+    "group.alert_closed.v1": ("data.closed_at", LATER),
+    "group.alert_left.v1": ("data.to", "group-of-another"),
+    "group.alert_joined.v1": ("data.came_from", "group-of-another"),
+    "group.moved.v1": ("data.before", "incident-of-another"),
+    "incident.group_attached.v1": ("data.because", "it looks like it"),
+    "incident.group_detached.v1": ("data.number", 99),
+    "incident.alerts_split.v1": ("data.number", 99),
+    "incident.merged.v1": ("data.number", 99),
+    "incident.unmerged.v1": ("data.status", {"triggered": "acknowledged", "acknowledged": "triggered"}),
+    "incident.absorbed.v1": ("data.groups", []),
+    "incident.parted.v1": ("data.groups", []),
     "incident.opened.v1": ("data.title", "nothing"),
     "incident.severity_changed.v1": ("data.before", "info"),
     "incident.acknowledged.v1": ("decision.config_revision", 3),

@@ -46,7 +46,7 @@ class Scene:
         self.marks: Marks | None = QUIET
         self.now = 1000.0
         self.channel = MemoryChannel()
-        self.outages = MemoryOutages()
+        self.outages = MemoryOutages(lambda: self.now)
         self.known: dict[int, int] = {0: 7}
         self.acknowledged: dict[int, int] = {}
         self.channels: dict[str, Channel] = {"email": self.channel}
@@ -181,6 +181,40 @@ def test_the_end_is_told_when_nobody_knows_whether_the_beginning_was(scene: Scen
     assert scene.after(40) == []
     scene.thaw()
     assert [said.title for said in scene.after(40)] == ["[Tocsin] the worker works again"]
+
+
+def test_an_end_that_could_not_be_said_is_tried_again_after_a_minute(scene: Scene) -> None:
+    scene.freeze()
+    assert len(scene.after(40)) == 1
+    scene.thaw()
+    scene.channel.script(Rejected("login: 535", broken=True))
+    assert scene.after(60) == []
+    assert [said.title for said in scene.after(60)] == ["[Tocsin] the worker works again"]
+    assert scene.after(600) == []
+
+
+def test_an_end_is_told_by_who_failed_to_in_a_way_that_nobody_expected(scene: Scene) -> None:
+    scene.freeze()
+    assert len(scene.after(40)) == 1
+    scene.thaw()
+    working = scene.channels["email"]
+    scene.channels["email"] = object()  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        scene.after(40)
+    scene.channels["email"] = working
+    assert [said.title for said in scene.after(100)] == ["[Tocsin] the worker works again"]
+
+
+def test_somebody_else_tells_the_end_when_who_wanted_to_has_died(scene: Scene) -> None:
+    scene.freeze()
+    assert len(scene.after(40)) == 1
+    scene.thaw()
+    [over] = scene.outages.end(["worker"], START)  # and then it dies
+    assert over.ours
+    scene.gateways = [scene.gateway()]
+    assert scene.after(40) == []
+    assert [said.title for said in scene.after(60)] == ["[Tocsin] the worker works again"]
+    assert scene.after(600) == []
 
 
 def test_a_message_that_is_put_off_is_tried_at_once_again(scene: Scene) -> None:
