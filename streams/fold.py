@@ -37,7 +37,7 @@ log = structlog.get_logger()
 DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not be decided.", ["integration"])
 HANDFUL = 64
 """Incident numbers taken at once at most; a worker that dies loses those it has left."""
-MAX_ALERTS = 200
+MAX_ALERTS = 400
 """Alerts that are folded in one save, unless one record has more."""
 RECORD = -1
 """The index of a dead letter that is a whole record."""
