@@ -1,11 +1,12 @@
-"""The example configuration, as it is shipped, on what `tocsin fire` posts."""
+"""The example configuration, as it is shipped: every rule of it, on what `tocsin fire` posts and on more."""
 
 from pathlib import Path
 
 import pytest
 
 from compose.scenarios import SCENARIOS, webhooks
-from domain.groups import AlertFlapping
+from domain.decision import Refused
+from domain.groups import AlertFlapping, AlertSuppressed
 from tests.memory_world import MemoryWorld
 
 EXAMPLE = Path(__file__).parents[2] / "compose" / "example"
@@ -26,13 +27,25 @@ def play(world: MemoryWorld, name: str, seconds: float) -> None:
         world.advance(seconds=seconds)
 
 
+def told(world: MemoryWorld) -> list[tuple[str, ...]]:
+    """Who was told of what since this was last asked: a person and incidents each."""
+    said = [(said.user, *said.incidents) for said in world.leftover()]
+    for user, *_ in said:
+        world.next_message(user)
+    return said
+
+
+def happened(world: MemoryWorld, *kinds: type) -> int:
+    """How many events of these kinds there are."""
+    return sum(isinstance(e.event, kinds) for e in world.store.tail(0, 10_000))
+
+
 @pytest.mark.parametrize("seconds", [2, 20])
 def test_what_comes_and_goes_wakes_nobody_and_is_one_incident(world: MemoryWorld, seconds: float) -> None:
     play(world, "flap", seconds)
     world.expect_nothing()
     world.expect_incidents(1)
-    said = [e for e in world.store.tail(0, 1000) if isinstance(e.event, AlertFlapping)]
-    assert len(said) == 1
+    assert happened(world, AlertFlapping) == 1
     world.expect_incident("INC-1", status="resolved")
 
 
@@ -55,3 +68,116 @@ def test_what_is_critical_pages_at_once_and_again_in_the_same_incident(world: Me
     again = world.leftover()[len(told) :]
     assert {said.incidents for said in (*told, *again)} == {("INC-1",)} and again
     world.expect_incidents(1)
+
+
+ROUND = [("ada", "INC-1"), ("grace", "INC-1"), ("ada", "INC-1"), ("grace", "INC-1")]
+"""Whom the policy `platform-default` tells within 30 seconds, while nobody answers."""
+
+
+def test_what_is_critical_is_told_again_after_two_hours_without_an_answer(world: MemoryWorld) -> None:
+    world.fire("ApiDown", service="payments", severity="critical")
+    assert told(world) == ROUND[:1]
+    world.advance(minutes=1)
+    assert told(world) == ROUND[1:]
+    world.advance(hours=1, minutes=59, seconds=35)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == ROUND[:1]
+    world.ack("INC-1")
+    world.advance(hours=5)
+    world.expect_nothing()
+    world.expect_incident("INC-1", status="acknowledged", severity="critical", team="platform")
+
+
+def test_what_is_critical_never_flaps_away(world: MemoryWorld) -> None:
+    for _ in range(8):
+        world.fire("ApiDown", service="payments", severity="critical")
+        assert told(world) == ROUND[:1]
+        world.end("ApiDown", service="payments", severity="critical")
+        world.advance(seconds=5)
+    assert not happened(world, AlertFlapping, AlertSuppressed)
+    world.expect_incidents(1)
+
+
+def test_security_tells_everybody_at_once_and_until_it_is_over(world: MemoryWorld) -> None:
+    world.fire("PasswordsTried", service="login", category="security")
+    assert told(world) == [("ada", "INC-1"), ("grace", "INC-1")]
+    with pytest.raises(Refused) as why:
+        world.command("ack", "INC-1")
+    assert why.value.code == "ack_not_allowed"
+    assert world.command("assign", "INC-1") == world.command("comment", "INC-1") == "triggered"
+    world.advance(minutes=5)
+    assert told(world) == [("ada", "INC-1"), ("grace", "INC-1")]
+    world.resolve("INC-1")
+    world.advance(hours=5)
+    world.expect_nothing()
+
+
+def test_security_never_flaps_away(world: MemoryWorld) -> None:
+    for _ in range(8):
+        world.fire("PasswordsTried", service="login", severity="warning", category="security")
+        assert told(world) == [("ada", "INC-1"), ("grace", "INC-1")]
+        world.end("PasswordsTried", service="login", severity="warning", category="security")
+        world.advance(seconds=5)
+    assert not happened(world, AlertFlapping, AlertSuppressed)
+
+
+def test_what_is_critical_mutes_the_same_of_a_lesser_severity_but_not_what_is_about_security(
+    world: MemoryWorld,
+) -> None:
+    world.fire("PasswordsTried", service="login", severity="critical")
+    world.ack("INC-1")
+    told(world)
+    world.fire("PasswordsTried", service="login", severity="warning")
+    world.advance(minutes=10)
+    assert told(world) == []
+    assert happened(world, AlertSuppressed) == 1
+    world.fire("PasswordsTried", service="login", severity="warning", category="security")
+    assert told(world) == [("ada", "INC-2"), ("grace", "INC-2")]
+    assert happened(world, AlertSuppressed) == 1
+
+
+def test_what_is_high_waits_a_minute_for_the_rest_of_it_and_is_told_again_after_four_hours(world: MemoryWorld) -> None:
+    world.fire("IndexStale", service="search", severity="high", instance="1")
+    world.advance(seconds=30)
+    world.fire("IndexStale", service="search", severity="high", instance="2")
+    world.advance(seconds=25)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == [("grace", "INC-1")]
+    world.advance(hours=4, seconds=25)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == [("grace", "INC-1")]
+    world.expect_incidents(1)
+
+
+def test_whatever_is_wrong_with_a_database_is_one_incident(world: MemoryWorld) -> None:
+    play(world, "database", 25)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == ROUND[:1]
+    world.expect_incidents(1)
+    world.fire("PostgresDiskFull", service="search", severity="high", category="database")
+    world.expect_incidents(2)
+
+
+def test_what_others_run_has_five_minutes_and_is_told_again_after_twelve_hours(world: MemoryWorld) -> None:
+    play(world, "external_api", 295)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == ROUND[:1]
+    world.advance(hours=12, seconds=35)
+    assert told(world) == ROUND[1:]
+    world.advance(seconds=5)
+    assert told(world) == ROUND[:1]
+
+
+@pytest.mark.parametrize("severity", ["critical", "high", "warning", "info"])
+def test_development_concerns_the_developers_alone(world: MemoryWorld, severity: str) -> None:
+    world.fire("ApiDown", service="payments", severity=severity, environment="development")
+    world.advance(minutes=4, seconds=55)
+    world.expect_nothing()
+    world.advance(hours=13)
+    assert told(world) == [("grace", "INC-1")]
+    world.expect_incident("INC-1", team="development")
