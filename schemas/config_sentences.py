@@ -93,8 +93,11 @@ def _sentence(details: ErrorDetails, node: Node, path: Loc) -> Sentence:
             return f"{_shown(node, path)} is too large", f"Write {context['le']} or less"
         case "too_short":
             return "The list is empty", f"Write at least {context['min_length']} entry under `{name}`"
+        case "string_too_short":
+            return "The text is empty", "Write one, or remove it"
         case "too_long" | "string_too_long":
-            return f"`{name}` is too long", f"Write at most {context['max_length']}"
+            what = f"An entry of `{path[-2]}`" if isinstance(name, int) else f"`{name}`"
+            return f"{what} is too long", f"Write at most {context['max_length']}"
         case _:
             return details["msg"], UNKNOWN_REMEDY
 

@@ -15,6 +15,23 @@ SPAN = "time_intervals.n[0]."
 NIGHTS = GOOD.replace("route:", "time_intervals: {nights: [{years: ['2026']}]}\nroute:")
 RULE = "inhibition_rules: {{r: {{source_matchers: {}, target_matchers: {}, equal: {}}}}}"
 JOIN = "correlation_rules: {{r: {{{}}}}}"
+ABOUT = "services: [payments], "
+UTC = "start: '2026-12-01T02:00:00Z', "
+TWO_HOURS = ABOUT + UTC + "duration: 2h, "
+WINDOW = "maintenance_windows.w"
+BEAT = "heartbeats.h"
+BERLIN = ABOUT + "location: Europe/Berlin, duration: 2h, "
+
+
+def window(said: str) -> str:
+    """A good configuration with a maintenance window in line 13."""
+    return f"{GOOD}maintenance_windows: {{w: {{{said}}}}}\n"
+
+
+def heartbeat(said: str) -> str:
+    """A good configuration with a heartbeat in line 13."""
+    return f"{GOOD}heartbeats: {{h: {{{said}}}}}\n"
+
 
 # (text, line, column, path, problem, remedy); the text follows `version: 1` in line 1 unless it has its own
 MISTAKES: list[tuple[str, int, int, str, str, str]] = [
@@ -193,6 +210,139 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (JOIN.format("within: 1m, same: [a, a]"), 2, 43, "correlation_rules.r.same", "listed twice", "Remove one"),
     (JOIN.format("within: 1m, same: ['@annotation.x']"), 2, 44, "correlation_rules.r.same[0]", "Annotations", "facts"),
     (JOIN.format("within: 1m, matchers: [x]"), 2, 48, "correlation_rules.r.matchers[0]", "`x` is not a", "!~"),
+    # maintenance windows
+    (
+        window("services: [paymnts], " + UTC + "duration: 2h"),
+        13, 38, WINDOW + ".services[0]", "no service `paymnts`", "`payments`?",
+    ),
+    (
+        window("teams: [platfrom], " + UTC + "duration: 2h"),
+        13, 35, WINDOW + ".teams[0]", "no team `platfrom`", "`platform`?",
+    ),
+    (
+        window("environments: [''], " + UTC + "duration: 2h"),
+        13, 42, WINDOW + ".environments[0]", "The text is empty", "Write one",
+    ),
+    (
+        window(f"environments: [{'x' * 201}], {UTC}duration: 2h"),
+        13, 42, WINDOW + ".environments[0]", "An entry of `environments` is too long", "at most 200",
+    ),
+    (window("matchers: [x], " + UTC + "duration: 2h"), 13, 38, WINDOW + ".matchers[0]", "`x` is not a matcher", "!~"),
+    (window(UTC + "duration: 2h"), 13, 26, WINDOW, "does not say what it is about", "Add services, teams"),
+    (window(ABOUT + "duration: 2h"), 13, 23, WINDOW + ".start", "`start` is missing", "Add a line `start:`"),
+    (
+        window(ABOUT + "start: tomorrow, duration: 2h"),
+        13, 56, WINDOW + ".start", "`tomorrow` is not a time", "2026-12-01T02:00:00Z",
+    ),
+    (
+        window(ABOUT + "start: 2026-12-01, duration: 2h"),
+        13, 56, WINDOW + ".start", "`2026-12-01` is not a time", "and a `location`",
+    ),
+    (
+        window(ABOUT + "start: 2026-12-01T02:00, duration: 2h"),
+        13, 56, WINDOW + ".start", "has no offset", "add `location:`",
+    ),
+    (
+        window(BERLIN + "start: 2026-03-29T02:30"),
+        13, 95, WINDOW + ".start", "never show 2026-03-29T02:30", "before or after",
+    ),
+    (
+        window(BERLIN + "start: 2026-10-25T02:30"),
+        13, 95, WINDOW + ".start", "show 2026-10-25T02:30 twice", "+02:00 or +01:00",
+    ),
+    (window(ABOUT + UTC), 13, 26, WINDOW, "either a `duration` or an `end`", "Write one of them"),
+    (
+        window(TWO_HOURS + "end: '2026-12-01T04:00:00Z'"),
+        13, 26, WINDOW, "either a `duration` or an `end`", "Write one of",
+    ),
+    (
+        window(ABOUT + UTC + "end: '2026-12-01T01:00:00Z'"),
+        13, 85, WINDOW + ".end", "ends before it begins", "after `start`",
+    ),
+    (
+        window(ABOUT + UTC + "end: '2028-12-01T01:00:00Z'"),
+        13, 85, WINDOW + ".end", "longer than a year", "an earlier `end`",
+    ),
+    (window(ABOUT + UTC + "duration: 2x"), 13, 90, WINDOW + ".duration", "`2x` is not usable", "1h30m"),
+    (window(ABOUT + UTC + "duration: 0s"), 13, 90, WINDOW + ".duration", "at least a second", "1s or more"),
+    (
+        window(ABOUT + UTC + "duration: 32d, rrule: FREQ=YEARLY"),
+        13, 26, WINDOW, "recurs lasts 31 days at most", "Shorten it",
+    ),
+    (
+        window(TWO_HOURS + "location: Europe/Berln"),
+        13, 104, WINDOW + ".location", "no time zone `Europe/Berln`", "`Europe/Berlin`?",
+    ),
+    (
+        window(TWO_HOURS + "rrule: FREQ=HOURLY"),
+        13, 101, WINDOW + ".rrule", "FREQ=HOURLY recurs too often", "BYHOUR=2,14",
+    ),
+    (
+        window(TWO_HOURS + "rrule: every tuesday"),
+        13, 101, WINDOW + ".rrule", "is not a part of a rule", "FREQ=WEEKLY;BYDAY=SU",
+    ),
+    (
+        window(TWO_HOURS + "rrule: FREQ=WEEKLY;BYDAY=MONDAY"),
+        13, 101, WINDOW + ".rrule", "`BYDAY=MONDAY` is not a day", "MO, TU",
+    ),
+    (
+        window(TWO_HOURS + "rrule: FREQ=WEEKLY;BYDAY=MO"),
+        13, 101, WINDOW + ".rrule", "not recur at the window's start", "first time",
+    ),
+    (
+        window(TWO_HOURS + "rrule: FREQ=DAILY;UNTIL=20260101T000000Z"),
+        13, 101, WINDOW + ".rrule", "UNTIL is before the window's start", "a later UNTIL",
+    ),
+    (
+        window(TWO_HOURS + "rule: FREQ=DAILY"),
+        13, 94, WINDOW + ".rule", "There is no key `rule` here", "Did you mean `rrule`?",
+    ),
+    # heartbeats
+    (heartbeat(""), 13, 14, BEAT + ".interval", "`interval` is missing", "Add a line `interval:`"),
+    (heartbeat("interval: never"), 13, 28, BEAT + ".interval", "`never` is not usable", "30s, 5m or 1h30m"),
+    (heartbeat("interval: 5"), 13, 28, BEAT + ".interval", "5 is a number without a unit", "5s for seconds"),
+    (heartbeat("interval: 0s"), 13, 28, BEAT + ".interval", "at least a second", "1s or more"),
+    (heartbeat("interval: 32d"), 13, 28, BEAT + ".interval", "longer than 31 days", "31d or less"),
+    (heartbeat("interval: 5m, grace: 32d"), 13, 39, BEAT + ".grace", "longer than 31 days", "31d or less"),
+    (heartbeat("interval: 5m, service: paymnts"), 13, 41, BEAT + ".service", "no service `paymnts`", "`payments`?"),
+    (heartbeat("interval: 5m, team: platfrom"), 13, 38, BEAT + ".team", "no team `platfrom`", "`platform`?"),
+    (
+        heartbeat("interval: 5m, severity: hgih"),
+        13, 42, BEAT + ".severity", "`hgih` is not known here", "'critical', 'high'",
+    ),
+    (
+        heartbeat("interval: 5m, labels: {service: x}"),
+        13, 40, BEAT + ".labels", "has a label `service` anyway", "Remove it",
+    ),
+    (heartbeat("interval: 5m, labels: {a: 5}"), 13, 44, BEAT + ".labels.a", "YAML reads `5` as a number", "in quotes"),
+    (
+        heartbeat("interval: 5m, token_hashes: [hunter2]"),
+        13, 47, BEAT + ".token_hashes[0]", "is not sha256:", "`tocsin token`",
+    ),
+    (
+        heartbeat("interval: 5m, token_hashes: [12345678]"),
+        13, 47, BEAT + ".token_hashes[0]", "YAML reads this as a number", "double quotes",
+    ),
+    (
+        f"{GOOD}integrations: {{am: {{source: generic, token_hashes: ['{HASH}']}}}}\n"
+        f"heartbeats: {{h: {{interval: 5m, token_hashes: ['{HASH}']}}}}\n",
+        14, 14, BEAT, "has the same hash as integration `am`", "one of its own",
+    ),
+    (heartbeat("interval: 5m, armed: soon"), 13, 39, BEAT + ".armed", "neither true nor false", "without quotes"),
+    (heartbeat("interval: 5m, fed_by: {}"), 13, 32, BEAT + ".fed_by.matchers", "`matchers` is missing", "Add a line"),
+    (
+        heartbeat("interval: 5m, fed_by: {matchers: []}"),
+        13, 51, BEAT + ".fed_by.matchers", "The list is empty", "at least 1",
+    ),
+    (
+        heartbeat("interval: 5m, fed_by: {matchers: [x]}"),
+        13, 52, BEAT + ".fed_by.matchers[0]", "`x` is not a matcher", "!~",
+    ),
+    (heartbeat("interval: 5m, every: 5m"), 13, 32, BEAT + ".every", "There is no key `every` here", "Did you mean"),
+    (
+        GOOD + "integrations: {heartbeat: {source: generic}}\n",
+        13, 15, "integrations", "what missed heartbeats are", "another",
+    ),
     # integrations and keys
     ("integrations: {am: {source: alertmangr}}", 2, 29, "integrations.am.source", "no source `alertmangr`", "Did you"),
     ("integrations: {am: {}}", 2, 16, "integrations.am.source", "`source` is missing", "Add a line `source:`"),
