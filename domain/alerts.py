@@ -70,6 +70,7 @@ class AlertRow:
     which it began or ended, the oldest first: as many as anything counts. `ways` are the alerts that it is besides, one
     for each further route that it took. `acknowledged` is the person (`user:ada`) who has it while it fires. `closed`:
     a person said that it is over; a report of that firing, whose source time is not later, does not fire it again.
+    `ends_at` is when a firing one ends by its source's word unless it is reported again.
     """
 
     id: str
@@ -93,6 +94,7 @@ class AlertRow:
     ways: tuple[str, ...] = ()
     acknowledged: str | None = None
     closed: datetime | None = None
+    ends_at: datetime | None = None
 
     def is_over(self, source_time: datetime) -> bool:
         """Whether a person has closed the firing that a report with this source time speaks of."""

@@ -133,4 +133,5 @@ def opening(
         ack=routed.ack,
         runbook=routed.runbook,
         repeat_interval=routed.repeat_interval,
+        group_interval=routed.group_interval,
     )

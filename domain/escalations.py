@@ -117,7 +117,9 @@ EscalationEvent = Started | StepNotified | StepSkipped | StepDelayed | Stopped |
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """An escalation as its events left it. `loop` and `step` (both from 1) are the ones that run next."""
+    """An escalation as its events left it. `loop` and `step` (both from 1) are the ones that run next;
+    `first_at` is when the first step was due, UTC.
+    """
 
     incident: str = ""
     run: int = 0
@@ -128,6 +130,7 @@ class Escalation:
     step: int = 1
     due_at: datetime | None = None
     stopped: StopReason | None = None
+    first_at: datetime | None = None
 
     @property
     def is_running(self) -> bool:
@@ -183,6 +186,7 @@ def evolve(escalation: Escalation, event: EscalationEvent) -> Escalation:
                 run=event.run,
                 policy=event.policy,
                 due_at=event.first_at,
+                first_at=event.first_at,
                 correlation_id=event.correlation_id,
             )
         case StepNotified():

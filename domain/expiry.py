@@ -1,4 +1,4 @@
-"""Expiry: an alert that its source has stopped speaking of ends by itself.
+"""Expiry: an alert that its source has stopped speaking of ends by itself, and so does one that has outlived its word.
 
 A group has one deadline, set at the latest when its first alert could expire, and looked at again only then: repeats
 move what is remembered of an alert, never the deadline.
@@ -20,18 +20,21 @@ AT_ONCE = 100
 
 
 def watch(book: Book, row: AlertRow) -> None:
-    """Have the group of a firing alert looked at when the alert would expire, if its integration wants that."""
+    """Have the group of a firing alert looked at when the alert would expire, if it ever does."""
     at = expires_at(book, row)
     if at is not None and row.group:
         book.ensure_due(EXPIRE, row.group, at)
 
 
 def expires_at(book: Book, row: AlertRow) -> datetime | None:
-    """When an alert ends by itself unless it is reported again; None: never."""
+    """When an alert ends by itself unless it is reported again: when its source has said that it does, or has been
+    silent for as long as its integration says, whichever is earlier; None: never.
+    """
     integration = book.config.integrations.get(row.integration)
     if integration is None or integration.expires_after is None:
-        return None
-    return row.last_seen + timedelta(seconds=integration.expires_after)
+        return row.ends_at
+    silent = row.last_seen + timedelta(seconds=integration.expires_after)
+    return min(silent, row.ends_at) if row.ends_at else silent
 
 
 def expire(book: Book, due: Due, heard_until: datetime) -> None:
@@ -82,6 +85,7 @@ def _expire(book: Book, row: AlertRow, heard_until: datetime, now: datetime) -> 
         count=row.count,
         heard_until=heard_until,
         prior=PriorAlert.of(row),
+        ends_at=row.ends_at,
     )
     book.place(row.id, group, (), now)
     book.write(group, expired)
@@ -91,6 +95,7 @@ def _expire(book: Book, row: AlertRow, heard_until: datetime, now: datetime) -> 
         status=AlertStatus.RESOLVED,
         suppressed=None,
         acknowledged=None,
+        ends_at=None,
         flips=row.flipped(now),
     )
     book.put_alert(ended)

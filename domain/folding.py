@@ -15,7 +15,7 @@ from domain.book import Book, Held
 from domain.config import Config
 from domain.correlating import Spot
 from domain.decision import Actor, Cause, PayloadRef
-from domain.episodes import Place, episode_of, open_incident, place_in, reopen, suppressed_by, wait_for_quiet
+from domain.episodes import REGARD, Place, episode_of, open_incident, place_in, reopen, suppressed_by, wait_for_quiet
 from domain.severity import Severity
 from domain.suppression import Past, begins_to_flap, changes, suppression
 
@@ -245,6 +245,7 @@ def _row_of(name: str, report: Report, row: AlertRow | None, source_time: dateti
         ways=row.ways if row else (),
         suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
         acknowledged=row.acknowledged if row and alert.status is AlertStatus.FIRING else None,
+        ends_at=alert.ends_at if alert.status is AlertStatus.FIRING else None,
     )
 
 
@@ -303,9 +304,10 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
         reopen(book, place.incident or "", now + timedelta(seconds=routed.group_wait))
         _raise(book, place.incident or "", new)
     else:
-        _raise(book, place.incident or "", new)
+        worse = _raise(book, place.incident or "", new)
         if _may_announce(book, group):
             stepping.settle(book, place.incident, now)
+        stepping.tell_news(book, place.incident or "", worse, now)
     if not why and begins_to_flap(routed, flips):
         book.write(stream, _flapping(new, routed, changes(routed, flips)))
     book.put_alert(new)
@@ -335,7 +337,11 @@ def _looked_at(book: Book, stream: str) -> list[str]:
     group = book.streams[stream].state
     if not isinstance(group, groups.Group) or not group.incident:
         return [stream]
-    return stepping.involved(book, stream, group.incident) if _may_announce(book, group) else [stream, group.incident]
+    if _may_announce(book, group):
+        return stepping.involved(book, stream, group.incident)
+    if stepping.is_told(book, group.incident):
+        return [stream, *stepping.of_incident(book, group.incident, stops=False)]
+    return [stream, group.incident]
 
 
 def _may_announce(book: Book, group: groups.Group) -> bool:
@@ -382,24 +388,40 @@ def _open(book: Book, report: Report, new: AlertRow, place: Place, routed: routi
     stepping.start(book, place.incident or "", 1, routed.policy, first_at, held)
 
 
-def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = None) -> None:
-    """An alert of a worse severity makes its incident as severe."""
-    state = book.read(incident, incidents.Incident)
-    book.write(incident, *incidents.decide(incidents.Raise(new.severity, new.id, repeat), state))
+def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = None) -> bool:
+    """An alert of a worse severity makes its incident as severe; returns whether it did."""
+    decided = incidents.decide(incidents.Raise(new.severity, new.id, repeat), book.read(incident, incidents.Incident))
+    book.write(incident, *decided)
+    return bool(decided)
 
 
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     """The same alert still fires: counted, and no event unless it became more severe."""
     new = _row_of(row.id, report, row, source_time, _severity_now(book, report, row))
+    if new.severity is not row.severity:
+        new = _said_anew(book, report, new)
     if new.severity.worse_than(row.severity) and not row.suppressed:
         incident = book.read(row.group or "", groups.Group).incident_of(row.episode) or ""
         state = book.read(incident, incidents.Incident)
         if state.is_open and new.severity.worse_than(state.severity):
-            book.begin(_cause(report), report.receipt.received_at, (incident,))
-            _raise(book, incident, new, _repeated(book, report, row, source_time))
+            involved = stepping.of_incident(book, incident, stops=False)
+            now = book.begin(_cause(report), report.receipt.received_at, involved)
+            worse = _raise(book, incident, new, _repeated(book, report, row, source_time))
+            stepping.tell_news(book, incident, worse, now)
             book.end()
     book.put_alert(new)
     expiry.watch(book, new)
+
+
+def _said_anew(book: Book, report: Report, row: AlertRow) -> AlertRow:
+    """The row of an alert that says another severity now: what matchers read of it from now on is what it says, and
+    what is not said of it is looked at again.
+    """
+    group, now = row.group or "", report.receipt.received_at
+    book.place(row.id, group, sides_of(book.config, report), now)
+    if row.suppressed:
+        book.wake(REGARD, group, now)
+    return replace(row, payload=_keep_payload(book, report).ref)
 
 
 def _severity_now(book: Book, report: Report, row: AlertRow) -> Severity:

@@ -84,9 +84,10 @@ class AlertResolved:
 
 @dataclass(frozen=True, slots=True)
 class AlertExpired:
-    """Nobody said that the alert ended, but its source has been silent about it for too long.
+    """Nobody said that the alert ended, but its source has been silent about it for too long, or past `ends_at`, when it
+    would end by its last word.
 
-    Of `last_seen` and `count` no other event knows. Everything that was accepted before `heard_until` had been looked
+    Of `last_seen`, `count` and `ends_at` no other event knows. Everything that was accepted before `heard_until` had been looked
     at: a silence of our own making expires nothing.
     """
 
@@ -100,6 +101,7 @@ class AlertExpired:
     count: int
     heard_until: datetime
     prior: PriorAlert
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

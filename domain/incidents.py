@@ -53,6 +53,7 @@ class Opened:
     ack: Ack = "allowed"
     runbook: str | None = None
     repeat_interval: float | None = None
+    group_interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,14 @@ class Reopened:
 class Reannounced:
     """It is not over and nobody has it: it escalates from the first step.
 
-    Because what kept it from being spoken of has ended, because everybody was told, and nobody answered, so long ago
-    that its route says to begin again, or because it is an incident of its own again.
+    Because what kept it from being spoken of has ended (`released`); because everybody was told, and nobody answered,
+    so long ago that its route says to begin again (`repeat_interval`); because it is an incident of its own again
+    (`unmerged`); because an alert has made it worse since somebody acknowledged it, who took something lesser, or since
+    everybody was told in vain (`worse`); because another alert of it has begun since then (`news`).
     """
 
     type: ClassVar[str] = "incident.reannounced.v1"
-    reason: Literal["released", "repeat_interval", "unmerged"]
+    reason: Literal["released", "repeat_interval", "unmerged", "worse", "news"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class Incident:
     ack: Ack = "allowed"
     runbook: str | None = None
     repeat_interval: float | None = None
+    group_interval: float | None = None
     groups: tuple[Part, ...] = ()
     by_hand: bool = False
     into: str | None = None
@@ -330,6 +334,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
                 ack=event.ack,
                 runbook=event.runbook,
                 repeat_interval=event.repeat_interval,
+                group_interval=event.group_interval,
                 groups=(Part(event.group, event.episode),) if event.group else (),
                 by_hand=event.group is None,
             )
@@ -337,10 +342,8 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             return replace(incident, severity=event.after)
         case Acknowledged():
             return replace(incident, status=IncidentStatus.ACKNOWLEDGED)
-        case Unacknowledged() | Reopened():
+        case Unacknowledged() | Reopened() | Reannounced():
             return replace(incident, status=IncidentStatus.TRIGGERED, runs=incident.runs + 1)
-        case Reannounced():
-            return replace(incident, runs=incident.runs + 1)
         case Started():
             return replace(incident, status=IncidentStatus.IN_PROGRESS)
         case Resolved():

@@ -78,14 +78,16 @@ def leads_to(book: Book, incident: str) -> str | None:
 
 def attach(book: Book, row: AlertRow, joins: Joining, now: datetime) -> None:
     """The new episode of an alert belongs to the incident that it joins, which is as severe as the worse of both, and
-    announced again if nobody was to hear of it.
+    announced again if nobody was to hear of it, or if this is news of it.
     """
     attached = GroupAttached(row.group or "", row.episode, "correlation", rule=joins.rule, because=joins.because)
     book.write(joins.incident, attached)
     state = book.read(joins.incident, incidents.Incident)
-    book.write(joins.incident, *incidents.decide(incidents.Raise(row.severity, row.id), state))
+    raised = incidents.decide(incidents.Raise(row.severity, row.id), state)
+    book.write(joins.incident, *raised)
     if stepping.is_quiet(book, joins.incident):
         stepping.settle(book, joins.incident, now)
+    stepping.tell_news(book, joins.incident, bool(raised), now)
 
 
 def involved(book: Book, group: str, joins: Joining) -> list[str]:

@@ -336,6 +336,7 @@ def _open(
         ack=model.ack,
         runbook=model.runbook,
         repeat_interval=model.repeat_interval,
+        group_interval=model.group_interval,
     )
     book.write(incident, opened)
     stepping.start(book, incident, 1, stepping.policy_of(book.config, model), now)

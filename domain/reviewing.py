@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain import groups, ids, inhibition, joining, stepping
+from domain import groups, ids, incidents, inhibition, joining, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, PriorAlert
 from domain.book import Book
 from domain.config import Config
@@ -82,10 +82,10 @@ def spots_involved(
     config: Config, org: str, rows: Mapping[str, AlertRow], known: Mapping[str, Known], now: datetime
 ) -> dict[Spot, datetime]:
     """Where a review of these alerts may look for an incident to join, and since when (UTC) that was opened: those
-    that are in none.
+    that are suppressed, and in no incident or one that is over.
     """
     found: dict[Spot, datetime] = {}
-    waiting = [(name, alert) for name, alert in known.items() if not rows[name].episode]
+    waiting = [(name, alert) for name, alert in known.items() if rows[name].suppressed or not rows[name].episode]
     for name, alert in waiting if config.correlation_rules else ():
         facts = facts_of(config, rows[name], alert)
         for look in joining.looks(config, facts, way_of(config, org, facts, rows[name])):
@@ -116,7 +116,7 @@ def _release(book: Book, row: AlertRow, known: Known, was: Suppression, routed: 
     """Say again what was not said: the incident is announced, or opened if the alert has none."""
     group = row.group or ""
     state = book.read(group, groups.Group)
-    place = Place(row.episode, state.incident_of(row.episode)) if row.episode else place_in(book, group, opens=True)
+    place = _place_of(book, group, row.episode)
     routed, facts = replace(routed, group_key=state.key), facts_of(book.config, row, known)
     if place.is_new and (joins := joining.join(book, facts, routed, row.integration, row.fingerprint, now)):
         place = replace(place, incident=joins.incident, joins=joins)
@@ -133,7 +133,21 @@ def _release(book: Book, row: AlertRow, known: Known, was: Suppression, routed: 
         stepping.start(book, place.incident or "", 1, routed.policy, now)
         joining.stand(book, facts, routed, new, now)
     else:
-        stepping.settle(book, place.incident, now)
+        incident = place.incident or ""
+        raised = incidents.decide(incidents.Raise(new.severity, new.id), book.read(incident, incidents.Incident))
+        book.write(incident, *raised)
+        stepping.settle(book, incident, now)
+        stepping.tell_news(book, incident, bool(raised), now)
+
+
+def _place_of(book: Book, group: str, episode: int) -> Place:
+    """Where an alert belongs that is spoken of again: where it was; if that is over by now, nobody has heard of it
+    since, and it belongs where one does that begins to fire.
+    """
+    incident = book.read(group, groups.Group).incident_of(episode) if episode else None
+    if incident and book.read(incident, incidents.Incident).is_open:
+        return Place(episode, incident)
+    return place_in(book, group, opens=True)
 
 
 def _released(row: AlertRow, known: Known, was: Suppression, place: Place) -> groups.AlertReleased:

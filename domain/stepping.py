@@ -123,6 +123,41 @@ def _announce_again(book: Book, incident: str, now: datetime) -> None:
         start(book, incident, state.runs + 1, policy_of(book.config, state), now)
 
 
+def is_told(book: Book, incident: str) -> bool:
+    """Whether nobody is paged about an incident any more because they know of it: somebody acknowledged it, or
+    everybody was told in vain.
+    """
+    state = book.read(incident, incidents.Incident)
+    taken = state.status is incidents.IncidentStatus.ACKNOWLEDGED
+    return taken or (state.status is incidents.IncidentStatus.TRIGGERED and _is_exhausted(book, incident, state.runs))
+
+
+def tell_news(book: Book, incident: str, worse: bool, now: datetime) -> None:
+    """Announce an incident that people know of once more, because an alert of it has begun.
+
+    One that got `worse` is announced again though somebody acknowledged it: that was something lesser. Another alert
+    alone is news only when everybody was told in vain, and the route has a `group_interval`. That is how long news wait
+    since the last announcement. Whoever works on it sees what comes, and is not called away. `book` must hold the
+    streams of `of_incident`, which count as involved.
+    """
+    state = book.read(incident, incidents.Incident)
+    if not is_told(book, incident):
+        return
+    in_vain = state.status is incidents.IncidentStatus.TRIGGERED
+    if worse or (in_vain and state.group_interval is not None):
+        before = ids.escalation_stream(book.org, incident, state.runs)
+        last = book.read(before, escalations.Escalation).first_at or now
+        book.write(incident, incidents.Reannounced("worse" if worse else "news"))
+        book.drop_due(ESCALATE, before)
+        first_at = max(now, last + timedelta(seconds=state.group_interval or 0))
+        start(book, incident, state.runs + 1, policy_of(book.config, state), first_at)
+
+
+def _is_exhausted(book: Book, incident: str, run: int) -> bool:
+    escalation = book.read(ids.escalation_stream(book.org, incident, run), escalations.Escalation)
+    return escalation.status is escalations.EscalationStatus.EXHAUSTED
+
+
 def is_quiet(book: Book, incident: str) -> bool:
     """Whether an incident does not escalate because nothing was to be said of any of its alerts."""
     runs = book.read(incident, incidents.Incident).runs

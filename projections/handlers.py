@@ -117,7 +117,7 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
     at, actor = recorded.decision.decided_at, recorded.decision.cause.actor
     by = f"{actor.kind}:{actor.id}"
     match event:
-        case incidents.Opened() | incidents.Commented() | incidents.Reannounced():
+        case incidents.Opened() | incidents.Commented():
             return row
         case belonging.Merged(into=into, number=number):
             return replace(row, status=IncidentStatus.MERGED, merged_into=into, merged_number=number)
@@ -136,7 +136,7 @@ def _changed(row: IncidentRow, event: incidents.IncidentEvent, recorded: Recorde
         case incidents.Resolved():
             first = row.first_resolved_at or at
             return replace(row, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=by, first_resolved_at=first)
-        case incidents.Unacknowledged() | incidents.Reopened():
+        case incidents.Unacknowledged() | incidents.Reopened() | incidents.Reannounced():
             return replace(
                 row,
                 status=IncidentStatus.TRIGGERED,

@@ -274,7 +274,7 @@ class Rederiver:
             if isinstance(event, groups.AlertExpired):
                 self._agrees(alert, event.prior, recorded)
                 row = row_before(self.org, alert, event.integration, event.fingerprint, event.prior)
-                book.alerts[alert] = replace(row, last_seen=event.last_seen, count=event.count)
+                book.alerts[alert] = replace(row, last_seen=event.last_seen, count=event.count, ends_at=event.ends_at)
         for alert in self._state(group, Group).firing.keys() - said.keys():
             book.alerts[alert] = _heard(alert, group, heard_until)
         expiry.expire(book, Due(expiry.EXPIRE, group, heard_until), heard_until)

@@ -87,6 +87,10 @@ def _incident(event: incidents.IncidentEvent, actor: str) -> str:
             return "announced again: everybody was told, nobody answered, and it is not over"
         case incidents.Reannounced(reason="unmerged"):
             return "announced again: it is an incident of its own again, and it is not over"
+        case incidents.Reannounced(reason="worse"):
+            return "announced again: it is worse than what people know of"
+        case incidents.Reannounced(reason="news"):
+            return "announced again: everybody was told, nobody answered, and another alert fires"
         case incidents.Reannounced():
             return "announced again: what suppressed its alerts has ended, and it is not over"
         case incidents.Assigned():
@@ -187,7 +191,9 @@ def _group(event: groups.GroupEvent, actor: str) -> str:
             return f"{_alert(event.fingerprint)} ended"
         case groups.AlertExpired():
             seen = event.last_seen.astimezone(UTC)
-            return f"{_alert(event.fingerprint)} expired: not heard of since {seen:%Y-%m-%d %H:%M:%S} UTC"
+            ends = event.ends_at.astimezone(UTC) if event.ends_at else None
+            said = f", and to end at {ends:%Y-%m-%d %H:%M:%S} UTC by its last word" if ends else ""
+            return f"{_alert(event.fingerprint)} expired: not heard of since {seen:%Y-%m-%d %H:%M:%S} UTC{said}"
         case groups.AlertSuppressed():
             until = f" until {event.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if event.until else ""
             return f"{_alert(event.fingerprint)} is suppressed by {_rule(event)}{until}"

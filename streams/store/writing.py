@@ -119,12 +119,12 @@ def _write_payloads(sends: Statements, book: Book) -> None:
 ALERT_COLUMNS = (
     "id", "integration", "fingerprint", "status", "severity", "rev", "source_time", "received_at", "receipt",
     "first_seen", "last_seen", "count", "group", "episode", "incident", "payload", "suppressed", "flips", "ways",
-    "acknowledged", "closed",
+    "acknowledged", "closed", "ends_at",
 )  # fmt: skip
 ALERT_TYPES = (
     "uuid", "text", "text", "text", "text", "bigint", "timestamptz", "timestamptz", "text",
     "timestamptz", "timestamptz", "bigint", "text", "int", "text", "text", "text", "text", "text",
-    "text", "timestamptz",
+    "text", "timestamptz", "timestamptz",
 )  # fmt: skip
 _VALUES = attrgetter(*ALERT_COLUMNS)
 _NAMES = ", ".join(f'"{name}"' for name in ALERT_COLUMNS)

@@ -7,7 +7,7 @@ import pytest
 
 from streams.store.base import InboxRow
 from tests.memory_world import MemoryWorld
-from tests.world import START, World
+from tests.world import START, World, alert, webhook
 
 
 def test_an_alert_that_nobody_speaks_of_any_more_ends_by_itself(world: World) -> None:
@@ -23,6 +23,27 @@ def test_an_alert_that_nobody_speaks_of_any_more_ends_by_itself(world: World) ->
     world.fire("ServiceDown", service="payments")
     world.expect_incident("INC-2", status="triggered")
     world.expect_page("ada", "INC-2")
+
+
+def test_an_alert_ends_when_its_source_said_that_it_would(world: World) -> None:
+    member = alert("ServiceDown", {"service": "payments"}, world.now())
+
+    def said(minutes: int) -> None:
+        ends_at = (world.now() + timedelta(minutes=minutes)).isoformat()
+        world.post(webhook([{**member, "endsAt": ends_at}]))
+
+    said(4)
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    world.advance(minutes=3)
+    said(4)
+    world.advance(minutes=3)
+    world.expect_incident("INC-1", status="acknowledged")
+    world.advance(minutes=2)
+    world.expect_incident("INC-1", status="resolved")
+    said(4)
+    world.expect_page("ada", "INC-2")
+    world.ack("INC-2")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ STORIES = (
     "tests/stories/test_single_alerts.py",
     "tests/stories/test_correlation.py",
     "tests/stories/test_merging.py",
+    "tests/stories/test_news.py",
 )
 
 MUTANTS = {
@@ -153,8 +154,18 @@ MUTANTS = {
     ),
     "what joins an incident makes it no worse": (
         "domain/joining.py",
-        "    book.write(joins.incident, *incidents.decide(incidents.Raise(row.severity, row.id), state))",
+        "    book.write(joins.incident, *raised)",
         "    pass",
+    ),
+    "what is released into an incident that is over is lost": (
+        "domain/reviewing.py",
+        "    if incident and book.read(incident, incidents.Incident).is_open:",
+        "    if incident:",
+    ),
+    "news of what somebody has acknowledged are kept from them": (
+        "domain/stepping.py",
+        "    if worse or (in_vain and state.group_interval is not None):",
+        "    if in_vain and state.group_interval is not None:",
     ),
     "the decision's time runs backwards": (
         "domain/book.py",

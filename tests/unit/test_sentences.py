@@ -1,5 +1,6 @@
 """Events in words: what people read in a timeline."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -106,6 +107,11 @@ OTHERS: list[tuple[Event, str]] = [
     (fired(groups.AlertRefired, PRIOR), "alert ServiceDown (fingerprint 955b3f2e0c1d4a77) fires again"),
     (resolved(), "alert with fingerprint 955b3f2e0c1d4a77 ended"),
     (EXPIRED, "alert with fingerprint 955b3f2e0c1d4a77 expired: not heard of since 2026-03-03 03:00:00 UTC"),
+    (
+        replace(EXPIRED, ends_at=T0),
+        "alert with fingerprint 955b3f2e0c1d4a77 expired: not heard of since 2026-03-03 03:00:00 UTC, and to end at"
+        " 2026-03-03 03:00:00 UTC by its last word",
+    ),
     (
         groups.AlertSuppressed(*WHICH, "maintenance_window", "upgrade", T0, None, None, "{}:{}", TEXT, None),
         "alert with fingerprint 955b3f2e0c1d4a77 is suppressed by maintenance window upgrade"
