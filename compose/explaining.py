@@ -1,6 +1,7 @@
 """`tocsin explain`: what would become of an alert, from files or from what runs, now or at another time."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from compose.people import COLOURS, client, gateway_options
 from compose.progress import console
 from domain.config import Config
 from projections.sentences import plain
-from schemas.api_explained import AlertExplained, ExplainAnswer, RouteExplained, RouteTried, write_answer
+from schemas.api_explained import AlertExplained, ExplainAnswer, RouteExplained, RouteTried, SuppressedBy, write_answer
 from schemas.config_errors import ConfigErrors
 from schemas.config_files import load_config
 from schemas.explained import read_subject, read_text
@@ -144,8 +145,7 @@ def show(screen: Console, answer: ExplainAnswer) -> None:
         screen.print(_tree(one.tried))
         for routed in one.routes:
             screen.print(_routed(routed))
-        _quiet(screen, one)
-        screen.print(f"[bold]Incident[/]  {escape(one.incident.because)}.")
+            _ways(screen, one, routed.path)
         _pages(screen, one, answer.at)
         screen.print("")
     for note in answer.notes:
@@ -200,10 +200,22 @@ def _routed(routed: RouteExplained) -> Group:
     )
 
 
-def _quiet(screen: Console, one: AlertExplained) -> None:
-    if not one.suppressed_by:
+def _ways(screen: Console, one: AlertExplained, route: str) -> None:
+    """What keeps it quiet on this route, and its incident there."""
+    ways = [way for way in one.ways if way.route == route]
+    for way in ways:
+        _quiet(screen, one.suppressed_by if way.suppressed else (), route)
+        screen.print(f"[bold]Incident[/]  {escape(way.incident.because)}.")
+    if not ways:
+        said = "It fires already, and does not go this way until it begins again" if one.ways else one.incident.because
+        screen.print(f"[bold]Incident[/]  {escape(said)}.")
+
+
+def _quiet(screen: Console, suppressed_by: Sequence[SuppressedBy], route: str) -> None:
+    here = [why for why in suppressed_by if why.route == route]
+    if not here:
         screen.print("[bold]Quiet[/]     No: nothing suppresses it.")
-    for index, why in enumerate(one.suppressed_by):
+    for index, why in enumerate(here):
         title = "[bold]Quiet[/]     [yellow]Yes[/]: " if not index else "          also: "
         screen.print(f"{title}{escape(why.because)}.")
 
@@ -226,8 +238,12 @@ def _pages(screen: Console, one: AlertExplained, at: datetime) -> None:
         screen.print(f"          and {len(one.pages) - SHOWN} more")
     for step in one.skipped[:SHOWN]:
         screen.print(f"          [red]{step.at.astimezone(UTC):%H:%M:%S}  {escape(step.because)}[/]")
-    if one.repeats_at:
-        screen.print(f"          and again from {one.repeats_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC on")
+    for way in one.ways:
+        if way.repeats_at:
+            by = f", by {plain(way.route, LONGEST)}" if len(one.ways) > 1 else ""
+            screen.print(
+                f"          and again from {way.repeats_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC on{escape(by)}"
+            )
 
 
 def _after(seconds: float) -> str:

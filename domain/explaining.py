@@ -1,13 +1,14 @@
 """What would become of an alert, and why: the decisions of the fold, the review and the pager, made and not saved.
 
-Nothing is decided here a second time: an alert is folded into a book that nobody saves, and the escalation is walked to
-its end by the pager's own steps. What those do not say (every matcher that was tried, every rule that suppresses beside
-the one that counted) is asked of the functions that they ask.
+Nothing is decided here a second time: an alert is folded, on each of its ways, into a book that nobody saves, and the
+escalations are walked to their ends by the pager's own steps. What those do not say (every matcher that was tried,
+every rule that suppresses beside the one that counted) is asked of the functions that they ask.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from domain import escalations, folding, ids, incidents, reviewing, stepping
@@ -16,7 +17,7 @@ from domain.belonging import GroupAttached
 from domain.book import Book, Due, Entry
 from domain.config import Config
 from domain.decision import PayloadRef
-from domain.folding import Report
+from domain.folding import Report, Way
 from domain.groups import EpisodeOpened, Group
 from domain.inhibition import Inhibitor
 from domain.matching import Matcher
@@ -55,14 +56,6 @@ class TriedRoute:
     taken: bool
     below: tuple["TriedRoute", ...] = ()
     untried: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Quieting:
-    """A rule that suppresses the alert on one of its ways; `path` is that of its route."""
-
-    path: str
-    why: Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +109,27 @@ class Destiny:
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """What would become of one alert at `at` (UTC). `quieted`: nothing is to be said of it.
+class OnWay:
+    """What would become of an alert on one of its ways, which is that of the route `routed`; `alert` is its id there.
 
-    `fed` are the heartbeats that it feeds: nothing else comes of it then.
+    `suppressed_by` are the rules that suppress it there, the one that counts first. `quieted`: nothing is to be said of
+    it there.
+    """
+
+    alert: str
+    routed: Routing
+    suppressed_by: tuple[Suppression, ...]
+    quieted: bool
+    destiny: Destiny
+    future: Future = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What would become of one alert at `at` (UTC).
+
+    `routes` are those that it would take if it began now, `ways` those on which it is or begins, each with an incident
+    of its own. `fed` are the heartbeats that it feeds: nothing else comes of it then, and it has no ways.
     """
 
     at: datetime
@@ -127,11 +137,25 @@ class Explained:
     facts: Mapping[str, str]
     tried: TriedRoute
     routes: tuple[Routing, ...]
-    suppressed_by: tuple[Quieting, ...]
-    quieted: bool
-    destiny: Destiny
-    future: Future = field(default_factory=Future)
+    ways: tuple[OnWay, ...] = ()
     fed: tuple[str, ...] = ()
+
+    @property
+    def quieted(self) -> bool:
+        """Whether nothing is to be said of it on any of its ways."""
+        return bool(self.ways) and all(way.quieted for way in self.ways)
+
+    @property
+    def telling(self) -> tuple[OnWay, ...]:
+        """The ways that lead to incidents: of several that lead to the same one, which tells all once, the first."""
+        into: dict[str | None, OnWay] = {way.destiny.stream: way for way in reversed(self.ways) if way.destiny.stream}
+        return tuple(way for way in self.ways if into.get(way.destiny.stream) is way)
+
+    @property
+    def pages(self) -> tuple[tuple[OnWay, Paging], ...]:
+        """Who would be paged because of which way, on all of them, in the order of time; `PAGES` at most."""
+        found = [(way, page) for way in self.telling for page in way.future.pages]
+        return tuple(sorted(found, key=lambda each: each[1].at)[:PAGES])
 
 
 def report_of(alert: Alert, integration: str, index: int, now: datetime) -> Report:
@@ -147,9 +171,12 @@ def explain(book: Book, reports: Sequence[Report], now: datetime) -> tuple[Expla
     no usable routing tree is configured.
     """
     told = [_folded(book, report, now) for report in reports]
-    streams = {one.destiny.stream for one in told if one.destiny.stream}
+    streams = {way.destiny.stream for one in told for way in one.ways if way.destiny.stream}
     futures: dict[str | None, Future] = {stream: _future(book, stream, now) for stream in sorted(streams)}
-    return tuple(replace(one, future=futures.get(one.destiny.stream, Future())) for one in told)
+    return tuple(
+        replace(one, ways=tuple(replace(way, future=futures.get(way.destiny.stream, Future())) for way in one.ways))
+        for one in told
+    )
 
 
 def tried(node: Node, facts: Mapping[str, str]) -> TriedRoute:
@@ -174,17 +201,45 @@ def _folded(book: Book, report: Report, now: datetime) -> Explained:
     routes, way = config.routes(facts), tried(config.tree, facts)
     fed = tuple(beat.id for beat in config.feeding if all(matcher.matches(facts) for matcher in beat.fed_by))
     if fed:
-        return Explained(now, report, facts, way, routes, (), False, Destiny("feeds"), fed=fed)
-    before = book.alerts.get(folding.alert_id_of(book.org, report))
-    quieting = tuple(_quieting(book, report, facts, routes, before, now))
+        return Explained(now, report, facts, way, routes, fed=fed)
+    return Explained(now, report, facts, way, routes, tuple(_on_ways(book, report, routes, now)))
+
+
+def _on_ways(book: Book, report: Report, routes: Sequence[Routing], now: datetime) -> Iterator[OnWay]:
+    """Fold a report on each of its ways, as `folding.fold` does, then look again at what fired already."""
+    ways = folding.ways_of(book, report)
+    before = {way.alert: book.alerts.get(way.alert) for way in ways}
+    by = {way.alert: _routed(book, report, way, before[way.alert], routes) for way in ways}
+    quieting: dict[str, tuple[Suppression, ...]] = {}
+    entries: dict[str, list[Entry]] = {}
+    for way in ways:
+        quieting[way.alert] = tuple(_quieting(book, report, way.alert, by[way.alert], now))
+        entries[way.alert] = _decided(book, partial(folding.fold_way, book, report, way))
+    known = reviewing.Known(report.alert, PayloadRef("explain", ""))
+    for name, row in before.items():
+        if _fires(row):
+            entries[name] += _decided(book, partial(reviewing.review, book, name, known, now))
+    for name, row in before.items():
+        quieted = book.alerts[name].suppressed is not None
+        yield OnWay(name, by[name], quieting[name], quieted, _destiny(book, book.alerts[name], row, entries[name]))
+
+
+def _routed(book: Book, report: Report, way: Way, row: AlertRow | None, routes: Sequence[Routing]) -> Routing:
+    """The route of a way: what fires already is judged by that which has brought it into its group."""
+    if row and _fires(row):
+        return reviewing.way_of(book.config, book.org, folding.facts_of(book.config, report), row)
+    return way.routed or routes[0]
+
+
+def _fires(row: AlertRow | None) -> bool:
+    return row is not None and row.status is AlertStatus.FIRING
+
+
+def _decided(book: Book, decide: Callable[[], None]) -> list[Entry]:
+    """What `decide` writes into the book."""
     first = len(book.entries)
-    folding.fold(book, report)
-    if before and before.status is AlertStatus.FIRING:
-        known = reviewing.Known(report.alert, PayloadRef("explain", ""))
-        reviewing.review(book, before.id, known, now)
-    row = book.alerts[folding.alert_id_of(book.org, report)]
-    destiny = _destiny(book, row, before, book.entries[first:])
-    return Explained(now, report, facts, way, routes, quieting, row.suppressed is not None, destiny)
+    decide()
+    return book.entries[first:]
 
 
 def _destiny(book: Book, row: AlertRow, before: AlertRow | None, entries: Iterable[Entry]) -> Destiny:
@@ -198,7 +253,7 @@ def _destiny(book: Book, row: AlertRow, before: AlertRow | None, entries: Iterab
     if not row.incident:
         return Destiny("waits")
     state = book.read(row.incident, incidents.Incident)
-    fate: Fate = "is_in" if before and before.status is AlertStatus.FIRING and before.incident else "joins"
+    fate: Fate = "is_in" if before and _fires(before) and before.incident else "joins"
     if any(isinstance(event, incidents.Reopened) for event in events):
         fate = "reopens"
     return Destiny(fate, row.incident, state.number, state.status.value)
@@ -207,25 +262,19 @@ def _destiny(book: Book, row: AlertRow, before: AlertRow | None, entries: Iterab
 # -- what suppresses ----------------------------------------------------------------------------------------------
 
 
-def _quieting(
-    book: Book,
-    report: Report,
-    facts: Mapping[str, str],
-    routes: Iterable[Routing],
-    row: AlertRow | None,
-    now: datetime,
-) -> Iterator[Quieting]:
-    """Every rule that suppresses, the one that counts first: what would do so if those before it were gone."""
-    alert = folding.alert_id_of(book.org, report)
-    sides = folding.sides_of(book.config, report)
-    inhibitor = book.inhibitor(alert, sides)
-    flips = (now,) if row is None else row.flips if row.status is AlertStatus.FIRING else row.flipped(now)
-    for routed in routes:
-        group = book.read(ids.group_stream(book.org, routed.group_key), Group)
-        asked = _Asked(book.config, routed, inhibitor, Past(flips, group.ended_at))
-        while why := suppression(asked.config, facts, asked.routed, asked.inhibitor, asked.past, now):
-            yield Quieting(routed.path, why)
-            asked = asked.without(why)
+def _quieting(book: Book, report: Report, alert: str, routed: Routing, now: datetime) -> Iterator[Suppression]:
+    """Every rule that suppresses an alert on a way, the one that counts first: what would do so if those before it were
+    gone.
+    """
+    config, row = book.config, book.alerts.get(alert)
+    facts = folding.facts_of(config, report)
+    flips = (now,) if row is None else row.flips if _fires(row) else row.flipped(now)
+    stream = row.group if row and row.group and _fires(row) else ids.group_stream(book.org, routed.group_key)
+    past = Past(flips, book.read(stream, Group).ended_at)
+    asked = _Asked(config, routed, book.inhibitor(alert, folding.sides_of(config, report)), past)
+    while why := suppression(asked.config, facts, asked.routed, asked.inhibitor, asked.past, now):
+        yield why
+        asked = asked.without(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +337,5 @@ def _future(book: Book, incident: str, now: datetime) -> Future:
 
 def _run(book: Book, due: Due, at: datetime) -> list[object]:
     """What a deadline that is met at `at` decides."""
-    first = len(book.entries)
-    stepping.run(book, due, at)
-    return [entry.event for entry in book.entries[first:] if entry.stream == due.key]
+    entries = _decided(book, partial(stepping.run, book, due, at))
+    return [entry.event for entry in entries if entry.stream == due.key]

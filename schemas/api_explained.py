@@ -1,15 +1,15 @@
 """What `explain` is asked and answers: where an alert goes, what keeps it quiet, who is paged when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from domain.explaining import Destiny, Explained, Fate, Paging, Quieting, TriedRoute
+from domain.explaining import Destiny, Explained, Fate, OnWay, Paging, TriedRoute
 from domain.ids import stream_uuid
 from domain.routing import Routing
-from domain.suppression import SuppressionReason
+from domain.suppression import Suppression, SuppressionReason
 from schemas.api import Model, SeverityWord, StatusWord
 from schemas.matchers import format_matcher
 
@@ -64,6 +64,7 @@ class PageExplained(Model):
     who: Annotated[str, Field(description="the user's id")]
     via: Annotated[str, Field(description="the channel")]
     because: str
+    route: Annotated[str, Field(description="the way that leads to it: the path of its route")]
     target: str
     policy: str
     loop: int
@@ -75,6 +76,7 @@ class SkippedStep(Model):
 
     at: datetime
     because: str
+    route: Annotated[str, Field(description="the way that leads to it: the path of its route")]
 
 
 class IncidentExplained(Model):
@@ -86,6 +88,16 @@ class IncidentExplained(Model):
     status: StatusWord | None
     because: str
     rule: Annotated[str | None, Field(description="the correlation rule by which it joins another group's")] = None
+
+
+class WayExplained(Model):
+    """What would become of the alert on one of its ways, each of which has an incident of its own."""
+
+    route: Annotated[str, Field(description="the path of its route")]
+    suppressed: Annotated[bool, Field(description="nothing is said of it on this way")]
+    incident: IncidentExplained
+    exhausted_at: Annotated[datetime | None, Field(description="when everybody would have been told in vain")]
+    repeats_at: Annotated[datetime | None, Field(description="when it would begin again after that")]
 
 
 class MatcherTried(Model):
@@ -113,11 +125,16 @@ class AlertExplained(Model):
     routes: tuple[RouteExplained, ...]
     suppressed_by: tuple[SuppressedBy, ...]
     pages: tuple[PageExplained, ...]
-    suppressed: Annotated[bool, Field(description="nothing is said of this alert")]
-    incident: IncidentExplained
+    suppressed: Annotated[bool, Field(description="nothing is said of this alert on any of its ways")]
+    incident: Annotated[IncidentExplained, Field(description="of the first way on which something is said of it")]
+    ways: Annotated[
+        tuple[WayExplained, ...], Field(description="its ways in order; those that it has, if it fires already")
+    ]
     skipped: tuple[SkippedStep, ...]
-    exhausted_at: Annotated[datetime | None, Field(description="when everybody would have been told in vain")]
-    repeats_at: Annotated[datetime | None, Field(description="when it would begin again after that")]
+    exhausted_at: Annotated[
+        datetime | None, Field(description="when everybody would have been told in vain, on all ways")
+    ]
+    repeats_at: Annotated[datetime | None, Field(description="when the first way would begin again after that")]
     labels: dict[str, str]
     severity: SeverityWord
     integration: str
@@ -148,19 +165,20 @@ def write_answer(found: Sequence[Explained], revision: int, notes: Sequence[str]
 
 def write_explained(one: Explained) -> AlertExplained:
     """What would become of one alert, as the API says it."""
-    alert = one.report.alert
+    alert, several = one.report.alert, len(one.ways) > 1
+    futures = [way.future for way in one.telling]
+    ends = [future.ends_at for future in futures if future.ends_at or future.pages]
+    spoken = next((way for way in one.ways if not way.quieted), one.ways[0] if one.ways else None)
     return AlertExplained(
         routes=tuple(map(_route, one.routes)),
-        suppressed_by=tuple(map(_suppressed, one.suppressed_by)),
-        pages=tuple(map(_page, one.future.pages)),
+        suppressed_by=tuple(_suppressed(way, why) for way in one.ways for why in way.suppressed_by),
+        pages=tuple(_page(way, page, several) for way, page in one.pages),
         suppressed=one.quieted,
-        incident=_incident(one.destiny, one.fed),
-        skipped=tuple(
-            SkippedStep(at=s.at, because=f"step {s.step} of {s.policy}, loop {s.loop}, reaches nobody")
-            for s in one.future.skipped
-        ),
-        exhausted_at=one.future.ends_at,
-        repeats_at=one.future.repeats_at,
+        incident=_incident(spoken.destiny if spoken else Destiny("feeds"), one.fed),
+        ways=tuple(map(_way, one.ways)),
+        skipped=tuple(step for way in one.telling for step in _skipped(way, several)),
+        exhausted_at=max((at for at in ends if at), default=None) if all(ends) else None,
+        repeats_at=min((future.repeats_at for future in futures if future.repeats_at), default=None),
         labels=dict(alert.labels),
         severity=alert.severity.value,
         integration=one.report.receipt.integration,
@@ -185,15 +203,23 @@ def _route(routed: Routing) -> RouteExplained:
     )
 
 
-def _suppressed(found: Quieting) -> SuppressedBy:
-    why = found.why
-    return SuppressedBy(
-        reason=why.reason, rule=why.rule, route=found.path, until=why.until, by=why.by, because=_because(found)
+def _way(way: OnWay) -> WayExplained:
+    return WayExplained(
+        route=way.routed.path,
+        suppressed=way.quieted,
+        incident=_incident(way.destiny),
+        exhausted_at=way.future.ends_at,
+        repeats_at=way.future.repeats_at,
     )
 
 
-def _because(found: Quieting) -> str:
-    why = found.why
+def _suppressed(way: OnWay, why: Suppression) -> SuppressedBy:
+    return SuppressedBy(
+        reason=why.reason, rule=why.rule, route=way.routed.path, until=why.until, by=why.by, because=_because(why)
+    )
+
+
+def _because(why: Suppression) -> str:
     until = f" until {why.until:%Y-%m-%d %H:%M:%S} UTC" if why.until else ""
     match why.reason:
         case "silence":
@@ -210,12 +236,14 @@ def _because(found: Quieting) -> str:
             return f"its group has only just ended: its route says nothing of it{until}"
 
 
-def _page(page: Paging) -> PageExplained:
+def _page(way: OnWay, page: Paging, several: bool) -> PageExplained:
+    by = _by(way) if several else ""
     return PageExplained(
         at=page.at,
         who=page.user,
         via=page.method,
-        because=f"step {page.step} of {page.policy}, loop {page.loop}: {page.target}",
+        because=f"step {page.step} of {page.policy}, loop {page.loop}: {page.target}{by}",
+        route=way.routed.path,
         target=page.target,
         policy=page.policy,
         loop=page.loop,
@@ -223,7 +251,18 @@ def _page(page: Paging) -> PageExplained:
     )
 
 
-def _incident(destiny: Destiny, fed: Sequence[str]) -> IncidentExplained:
+def _skipped(way: OnWay, several: bool) -> Iterator[SkippedStep]:
+    by = _by(way) if several else ""
+    for skipped in way.future.skipped:
+        because = f"step {skipped.step} of {skipped.policy}, loop {skipped.loop}, reaches nobody{by}"
+        yield SkippedStep(at=skipped.at, because=because, route=way.routed.path)
+
+
+def _by(way: OnWay) -> str:
+    return f", by {way.routed.path}"
+
+
+def _incident(destiny: Destiny, fed: Sequence[str] = ()) -> IncidentExplained:
     name = f"INC-{destiny.number}" if destiny.number else None
     why = (destiny.because or "").replace("INC-0", "new incident")  # one that is only opened by an alert before it
     said = {

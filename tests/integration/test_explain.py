@@ -20,7 +20,7 @@ from streams.store.postgres import PostgresStore
 from tests.gateway_world import KEYS, GatewayWorld
 from tests.integration.test_tocsin_commands import handled
 from tests.memory_world import MemoryWorld
-from tests.unit.test_explaining import CASES, RICH, explained, live, told_of
+from tests.unit.test_explaining import BOB, CASES, RICH, explained, live, told_of
 from tests.world import CONFIG, alert, webhook
 
 EXPLAIN = "/api/v1/explain"
@@ -145,6 +145,66 @@ def test_what_is_no_alert_is_refused_with_a_sentence(files: Path, written: str, 
     assert "Traceback" not in done.output
 
 
+def test_an_alert_that_goes_several_ways_is_explained_on_each(files: Path) -> None:
+    (files / "all.yaml").write_text(BOB)
+    said = asked(files, "alertname=Both", "service=payments", "severity=critical")
+    first, second = (route["path"] for route in said["routes"])
+    assert [(why["route"], why["rule"]) for why in said["suppressed_by"]] == [(first, "night")]
+    assert said["suppressed"] is False
+    assert [(page["who"], page["route"], page["because"]) for page in said["pages"]] == [
+        ("bob", second, f"step 1 of bob-only, loop 1: user:bob, by {second}")
+    ]
+    assert [(way["route"], way["suppressed"], way["incident"]["fate"]) for way in said["ways"]] == [
+        (first, True, "waits"),
+        (second, False, "opens"),
+    ]
+    assert said["incident"]["fate"] == "opens", "that of the way on which something is said"
+    assert said["exhausted_at"] == "2026-03-02T03:05:00Z"
+
+
+def test_people_see_each_way(files: Path) -> None:
+    (files / "all.yaml").write_text(BOB)
+    at = ("--at", "2026-03-02T03:00:00Z")
+    lines = offline(files, *at, "alertname=Both", "service=payments", "severity=critical").output.splitlines()
+    shown = [line for line in lines if line.startswith(("Route", "Quiet", "Incident", "Pages"))]
+    assert [line.split()[0] for line in shown] == [*("Route", "Quiet", "Incident") * 2, "Pages"]
+    assert "team search" in shown[0] and "Yes: its route does not speak at this time" in shown[1]
+    assert "opens no incident" in shown[2]
+    assert "team platform" in shown[3] and "No: nothing suppresses it" in shown[4]
+    assert "opens a new incident" in shown[5]
+    assert "bob by email" in shown[6] and 'by {}/{severity="critical"}' in " ".join(lines)
+
+
+def test_it_is_suppressed_only_if_it_is_on_all_ways(files: Path) -> None:
+    (files / "all.yaml").write_text(BOB.replace("policy: bob-only}", "policy: bob-only, mute_time_intervals: [night]}"))
+    said = asked(files, "alertname=Both", "service=payments", "severity=critical")
+    assert (said["suppressed"], said["pages"], said["incident"]["fate"]) == (True, [], "waits")
+    assert [why["route"] for why in said["suppressed_by"]] == [route["path"] for route in said["routes"]]
+
+
+def test_a_route_that_it_takes_only_when_it_begins_again(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
+    own, before = (
+        """
+    - {matchers: ['alertname="Both"']}
+""",
+        """
+    - {matchers: ['service="payments"'], team: search, policy: search-only, continue: true}
+""",
+    )
+    plain = world.config
+    world.configure(plain.replace("  routes:\n", f"  routes:{own}"))
+    body = webhook([alert("Both", {"service": "payments"}, world.now())])
+    world.post(body)
+    world.expect_page("ada", "INC-1")
+    world.configure(plain.replace("  routes:\n", f"  routes:{before.rstrip()}{own}"))
+    said = post(world, {"alert": body}).json()
+    _, taken = (route["path"] for route in said["routes"])
+    assert [(way["route"], way["incident"]["name"]) for way in said["ways"]] == [(taken, "INC-1")]
+    shown = tocsin(stdin=json.dumps(body)).stdout
+    assert "It fires already, in INC-1" in shown
+    assert "does not go this way until it begins again" in shown
+
+
 def test_files_that_are_wrong_are_refused_with_their_lines(files: Path) -> None:
     (files / "all.yaml").write_text(CONFIG.replace("policy: two-steps}", "policy: two-stepz}", 1))
     done = offline(files, "alertname=Down")
@@ -221,8 +281,8 @@ def test_the_past_is_found_in_postgres_too(store_dsn: str) -> None:
     live(world, [("end", 0), ("end", 2), ("fire", 5), ("ack", 0), ("wait", 310)])
     world.configure(CONFIG)
     past = Past(world.store, at)
-    assert [explained(world, number, past, at).suppressed_by for number in range(len(CASES))] == [
-        one.suppressed_by for one in then
+    assert [[way.suppressed_by for way in explained(world, number, past, at).ways] for number in range(len(CASES))] == [
+        [way.suppressed_by for way in one.ways] for one in then
     ]
     assert [told_of(explained(world, n, past, at)) for n in range(len(CASES))] == [told_of(one) for one in then]
     world.store.close()

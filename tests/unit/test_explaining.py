@@ -2,16 +2,17 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import escalations, groups, incidents
-from domain.alerts import Alert
+from domain.alerts import Alert, AlertRow
 from domain.belonging import GroupAttached
-from domain.explaining import Explained, TriedRoute
-from domain.ids import stream_kind
+from domain.explaining import Explained, OnWay, TriedRoute
+from domain.folding import alert_id_of
 from domain.routing import found
 from gateway.past import Past
 from schemas.sources import SOURCES
@@ -29,6 +30,8 @@ CASES = [
     ("NobodyHome", {"service": "payments", "severity": "info"}),
     ("Nightly", {"service": "catalogue"}),
     ("Net", {"service": "payments", "instance": "2"}),
+    ("Twice", {"service": "payments"}),
+    ("Twice", {"service": "catalogue", "severity": "warning"}),
 ]
 RULES = """
 inhibition_rules:
@@ -44,7 +47,24 @@ SAYING = """
     - {matchers: ['alertname="Nightly"'], mute_time_intervals: [small-hours]}
     - {matchers: ['alertname="Net", severity="critical"'], flap_threshold: 3, flap_window: 1h, reopen_within: 5m}
     - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
+    - {matchers: ['alertname="Twice"'], team: search, policy: search-only, mute_time_intervals: [small-hours],
+       continue: true}
+    - {matchers: ['alertname=~"Twice|Thrice", severity="critical"'], suppress_for: 10m, continue: true}
+    - {matchers: ['alertname=~"Twice|Thrice"'], flap_threshold: 3, flap_window: 1h, policy: nobody-then-grace}
 """
+MUTED = """
+    - {matchers: ['alertname="Both"'], team: search, policy: search-only, mute_time_intervals: [night], continue: true}
+    - {matchers: ['severity="critical"'], team: platform, policy: bob-only}
+"""
+BOB = (
+    CONFIG.replace("users:\n", "users:\n  bob: {name: Bob Example, email: bob@example.test}\n")
+    .replace(
+        "escalation_policies:\n",
+        "escalation_policies:\n  bob-only: {steps: [{targets: [{user: bob}], escalate_after: 5m}]}\n",
+    )
+    .replace("  routes:\n", "  routes:" + MUTED)
+    + "time_intervals:\n  night: [{times: [{start_time: '02:00', end_time: '05:00'}]}]\n"
+)
 RICH = (
     CONFIG.replace("  routes:\n", "  routes:" + SAYING)
     .replace("escalate_after: 10m", "escalate_after: 150s")
@@ -69,6 +89,7 @@ def led_up_to(number: int, *verbs: str) -> list[tuple[str, int]]:
     return [(verb, number) if not verb.isdigit() else ("wait", int(verb)) for verb in verbs]
 
 
+twice, brief = st.sampled_from([6, 7]), st.lists(turns, max_size=3)
 scenes = st.one_of(
     st.tuples(histories, numbers),
     st.builds(lambda past: ([*past, *led_up_to(0, "fire", "end", "fire", "end", "fire", "end")], 0), histories),
@@ -78,6 +99,9 @@ scenes = st.one_of(
     st.builds(lambda past: ([*past, *led_up_to(3, "fire", "end")], 3), st.lists(turns, max_size=3)),
     st.builds(lambda past: ([*past, *led_up_to(0, "fire")], 2), st.lists(turns, max_size=3)),
     st.sampled_from([(led_up_to(4, "600", "600", "5"), 4), (led_up_to(2, "600", "5"), 2)]),
+    st.tuples(histories, twice),
+    st.builds(lambda past, number: ([*past, *led_up_to(number, "600", "600", "5")], number), brief, twice),
+    st.builds(lambda past, number: ([*past, *led_up_to(number, "fire", "end", "fire", "end")], number), brief, twice),
 )
 """What happened, and the alert that is asked about; turns that lead somewhere more often than chance would."""
 
@@ -144,56 +168,63 @@ def test_what_is_explained_is_what_then_happens(scene: tuple[list[tuple[str, int
     name, labels = CASES[number]
     world.fire(name, **labels)
     happened = world.store.tail(before, 1_000)
-    row = next(iter(world.store.firing_among([_alert_id(said)]))).row
-    SEEN[said.destiny.fate] += 1
-    SEEN.update(quiet.why.reason for quiet in said.suppressed_by)
-    assert said.quieted == (row.suppressed is not None)
-    assert [str(quiet.why) for quiet in said.suppressed_by[:1]] == [row.suppressed] * said.quieted
-    assert said.destiny.stream == row.incident
-    opened = [e.event for e in happened if isinstance(e.event, groups.EpisodeOpened)]
+    rows = {found.row.id: found.row for found in world.store.firing_among([way.alert for way in said.ways])}
+    assert [way.alert for way in said.ways] == fold_ways_of(said, rows)
+    for way in said.ways:
+        row = rows[way.alert]
+        SEEN[way.destiny.fate] += 1
+        SEEN.update(why.reason for why in way.suppressed_by)
+        assert way.quieted == (row.suppressed is not None)
+        assert [str(why) for why in way.suppressed_by[:1]] == [row.suppressed] * way.quieted
+        assert way.destiny.stream == row.incident
+    fates = [way.destiny.fate for way in said.ways]
+    opening = [way.routed.path for way in said.ways if way.destiny.fate == "opens" or way.destiny.rule]
     attached = [e.event.because for e in happened if isinstance(e.event, GroupAttached)]
-    assert attached == ([said.destiny.because] if said.destiny.rule else [])
+    assert attached == [way.destiny.because for way in said.ways if way.destiny.rule]
     SEEN["correlation"] += len(attached)
-    assert [event.route for event in opened] == [said.routes[0].path] * (said.destiny.fate == "opens" or len(attached))
-    assert bool([e for e in happened if isinstance(e.event, incidents.Reopened)]) == (said.destiny.fate == "reopens")
-    if row.incident and not _is_foretold_otherwise(said):
-        _pages_as_told(world, said, row.incident, before)
+    assert [e.event.route for e in happened if isinstance(e.event, groups.EpisodeOpened)] == opening
+    assert len([e for e in happened if isinstance(e.event, incidents.Reopened)]) == fates.count("reopens")
+    SEEN["several ways"] += len(said.ways) > 1
+    SEEN["one of several is quiet"] += len({way.quieted for way in said.ways}) > 1
+    _pages_as_told(world, said, before)
 
 
-def _alert_id(said: Explained) -> str:
-    from domain.folding import alert_id_of
+def fold_ways_of(said: Explained, rows: Mapping[str, AlertRow]) -> list[str]:
+    """The alerts that it is by now, its own first."""
+    own = alert_id_of(ORG, said.report)
+    return [own, *rows[own].ways]
 
-    return alert_id_of(ORG, said.report)
 
-
-def _is_foretold_otherwise(said: Explained) -> bool:
+def _is_foretold_otherwise(way: OnWay) -> bool:
     """Whether something that nobody foretells (the end of a silence) may announce it again before the last page."""
-    return bool(said.suppressed_by) or said.destiny.fate == "is_in"
+    return bool(way.suppressed_by) or way.destiny.fate == "is_in"
 
 
-def _pages_as_told(world: MemoryWorld, said: Explained, incident: str, before: int) -> None:
+def _pages_as_told(world: MemoryWorld, said: Explained, before: int) -> None:
     """Nobody answers, and nothing else happens: for as long as what suppresses stays as it is."""
-    state = world.store.load([incident])[incident].state
-    assert isinstance(state, incidents.Incident)
-    start, last = world.now(), max((page.at for page in said.future.pages), default=world.now())
+    telling = [way for way in said.telling if not _is_foretold_otherwise(way)]
+    pages = [page for way in telling for page in way.future.pages]
+    assert [page for way, page in said.pages if way in telling] == sorted(pages, key=lambda page: page.at)
+    start, last = world.now(), max((page.at for page in pages), default=world.now())
     world.advance(seconds=(last - start).total_seconds() + 60)
-    log = world.store.tail(before, 10_000)
-    of_incident = {
-        e.stream
-        for e in world.store.tail(0, 10_000)
-        if isinstance(e.event, escalations.Started) and e.event.incident == incident
-    }
-    if any(
-        isinstance(e.event, groups.AlertSuppressed | groups.AlertReleased)
-        for e in log
-        if stream_kind(e.stream) == "group"
-    ):
-        return
-    SEEN["pages"] += bool(said.future.pages)
-    told = [(page.at, page.user, page.method, page.target) for page in said.future.pages]
-    assert notified(log, of_incident)[: len(told)] == told
-    if said.future.ends_at is None or said.future.repeats_at is None:
-        assert len(notified(log, of_incident)) == len(told)
+    log, everything = world.store.tail(before, 10_000), world.store.tail(0, 10_000)
+    changed = [e.event for e in log if isinstance(e.event, groups.AlertSuppressed | groups.AlertReleased)]
+    attached = {e.stream for e in log if isinstance(e.event, GroupAttached)}
+    touched = attached | {event.incident for event in changed if event.alert not in {way.alert for way in said.ways}}
+    touched |= {event.incident for event in changed if isinstance(event, groups.AlertReleased)}
+    for way in telling:
+        incident = way.destiny.stream
+        if incident in touched:
+            continue
+        SEEN["pages"] += bool(way.future.pages)
+        SEEN["pages beside a quiet way"] += bool(way.future.pages) and way is not said.ways[0] and said.ways[0].quieted
+        escalating = {
+            e.stream for e in everything if isinstance(e.event, escalations.Started) and e.event.incident == incident
+        }
+        told = [(page.at, page.user, page.method, page.target) for page in way.future.pages]
+        assert notified(log, escalating)[: len(told)] == told
+        if way.future.ends_at is None or way.future.repeats_at is None:
+            assert len(notified(log, escalating)) == len(told)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -214,7 +245,7 @@ def test_a_past_instant_is_explained_as_it_was_then(
 
 
 def told_of(one: Explained) -> tuple[object, ...]:
-    return (one.routes, one.suppressed_by, one.quieted, one.destiny, one.future, taken(one.tried))
+    return (one.routes, one.ways, taken(one.tried))
 
 
 labels_of_routes = st.fixed_dictionaries(
@@ -243,7 +274,8 @@ def test_every_rule_that_suppresses_is_told_the_one_that_counts_first() -> None:
         world.advance(seconds=5)
     short = world.silence(5, 0, service="payments")
     long = world.silence(9, 0, alertname="Net")
-    rules = [(quiet.why.reason, quiet.why.rule) for quiet in explained(world, 0).suppressed_by]
+    (way,) = explained(world, 0).ways
+    rules = [(why.reason, why.rule) for why in way.suppressed_by]
     route = explained(world, 0).routes[0].path
     assert rules == [("silence", long), ("silence", short), ("flapping", route)]
 
@@ -254,8 +286,43 @@ def test_what_fires_is_explained_for_a_time_to_come() -> None:
     silence = world.silence(30, 10, service="payments")
     assert not explained(world, 0).quieted
     later = explained(world, 0, at=world.now() + timedelta(minutes=15))
-    assert (later.quieted, later.destiny.fate, later.future.pages) == (True, "is_in", ())
-    assert [quiet.why.rule for quiet in later.suppressed_by] == [silence]
+    (way,) = later.ways
+    assert (later.quieted, way.destiny.fate, later.pages) == (True, "is_in", ())
+    assert [why.rule for why in way.suppressed_by] == [silence]
+
+
+def test_a_way_that_is_muted_does_not_hide_who_is_paged_on_the_next() -> None:
+    world = MemoryWorld(config=BOB)
+    body = webhook([alert("Both", {"service": "payments"}, world.now())])
+    alerts = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS).alerts
+    (said,) = look(world.store, ORG, "alertmanager", alerts, world.now())
+    muted, loud = said.ways
+    assert [(why.reason, why.rule) for why in muted.suppressed_by] == [("time_interval", "night")]
+    assert (muted.quieted, muted.destiny.fate, loud.quieted, loud.destiny.fate) == (True, "waits", False, "opens")
+    assert not said.quieted, "it is spoken of on one of its ways"
+    assert [(way, page.user) for way, page in said.pages] == [(loud, "bob")]
+    world.fire("Both", service="payments")
+    world.expect_page("bob", "INC-1")
+    world.advance(minutes=5)
+    world.close()
+
+
+def test_what_one_incident_says_of_several_ways_it_says_once() -> None:
+    world = world_of()
+    world.fire("Twice", service="payments")
+    world.merge("INC-1", "INC-2")
+    world.merge("INC-3", "INC-2")
+    said = explained(world, 6)
+    assert [way.destiny.number for way in said.ways] == [2, 2, 2]
+    assert [(way, page.user) for way, page in said.pages] == [(said.ways[0], who) for who in ("grace", "ada", "grace")]
+
+
+def test_a_way_that_a_person_closed_begins_again_beside_those_that_fire() -> None:
+    world = world_of()
+    world.fire("Twice", service="payments")
+    world.command_alert("resolve", "Twice", service="payments")
+    world.advance(minutes=1)
+    assert [way.destiny.fate for way in explained(world, 6).ways] == ["opens", "is_in", "is_in"]
 
 
 def test_a_deadline_that_was_missed_is_met_now() -> None:
@@ -263,7 +330,7 @@ def test_a_deadline_that_was_missed_is_met_now() -> None:
     world.receive_only("Net")
     world._now += timedelta(minutes=20)
     said = explained(world, 0)
-    assert [(page.at - world.now(), page.user) for page in said.future.pages][:2] == [
+    assert [(page.at - world.now(), page.user) for _, page in said.pages][:2] == [
         (timedelta(), "ada"),
         (timedelta(minutes=5), "grace"),
     ]
@@ -277,5 +344,6 @@ def test_a_deadline_that_was_missed_is_met_now() -> None:
 def test_the_histories_went_everywhere() -> None:
     """Runs after the property: what it did not reach, it did not check."""
     fates = {"opens", "joins", "is_in", "reopens", "waits", "pages", "correlation"}
+    fates |= {"several ways", "one of several is quiet", "pages beside a quiet way"}
     reasons = {"silence", "inhibition", "maintenance_window", "time_interval", "flapping", "suppression_window"}
     assert not (fates | reasons) - {name for name, count in SEEN.items() if count}, SEEN
