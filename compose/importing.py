@@ -43,7 +43,7 @@ def alertmanager(file: Path, directory: Path | None) -> None:
 @click.argument("file", type=FILE)
 @OUTPUT
 def team_mapping(file: Path, directory: Path | None) -> None:
-    """Take over who owns which service, from {"SERVICE": {"team_name": "..."}} (JSON)."""
+    """Take over who owns which service, from {"SERVICE": {"team_name": "...", "description": "..."}} (JSON)."""
     _import(read_team_mapping, file, directory, "team-mapping.yaml")
 
 

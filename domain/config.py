@@ -66,7 +66,7 @@ class Service:
     """Something that alerts are about; owned by a team, paged by an escalation policy.
 
     `tier` is how much depends on it, 1 the most. `dependencies` are services that it cannot work without, in cycles or
-    not.
+    not. `description` says what it is, for people; it is no personal data, and stays in the log.
     """
 
     id: str
@@ -77,6 +77,7 @@ class Service:
     tier: int | None = None
     dependencies: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

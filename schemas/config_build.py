@@ -46,6 +46,7 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
             tier=service.tier,
             dependencies=tuple(service.dependencies),
             links=tuple(Link(*link) for link in service.links.items()),
+            description=service.description,
         )
     for name, policy in parts.escalation_policies.items():
         yield Policy(name, _steps(policy), policy.loops, policy.stale_after)

@@ -99,6 +99,7 @@ def written_of(thing: ConfigObject) -> tuple[str, Any]:
 
 def _service(service: Service) -> dict[str, Any]:
     return _said(
+        description=service.description,
         team=service.team,
         policy=service.policy,
         environment=service.environment,

@@ -65,9 +65,16 @@ class TeamPart(Part):
         return self
 
 
+LONGEST_DESCRIPTION = 1000
+"""Characters that say what a service is."""
+
+
 class ServicePart(Part):
     """Something that alerts are about."""
 
+    description: (
+        Annotated[str, Field(min_length=1, max_length=LONGEST_DESCRIPTION, pattern=ONE_LINE_PATTERN)] | None
+    ) = Field(None, description="what it is, in one line; it stays in the log, so write nothing about people")
     team: TeamRef = Field(description="the team that owns it")
     policy: PolicyRef = Field(description="the escalation policy that pages for it")
     environment: Name | None = Field(None, description="where it runs, e.g. production")

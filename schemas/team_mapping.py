@@ -1,6 +1,6 @@
 """Who owns which service, from a JSON object: `{"api-gateway": {"team_name": "Platform", "description": "..."}}`.
 
-Each service becomes one of the catalogue, each team a team and the policy that pages it.
+Each service becomes one of the catalogue, with what is said of it, each team a team and the policy that pages it.
 """
 
 import json
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from domain.config import ConfigObject, Service, Team
 from schemas.config_errors import ConfigError, ConfigErrors
+from schemas.config_models import LONGEST_DESCRIPTION
+from schemas.config_types import ONE_LINE_PATTERN
 from schemas.config_yaml import Node, at_offset
 from schemas.foreign_yaml import read_foreign
 from schemas.imported import ONCALL, Import, Imported, Names, policy_for
@@ -37,10 +39,23 @@ def read_team_mapping(text: str, file: str) -> Imported:
             remedy = f"Add users with role {ONCALL} to `{ours}`"
             importing.leave(said["team_name"], (service, "team_name"), f"Nobody is in team `{team}` yet", remedy)
         name = services.of(service)
-        objects.append(Service(name, teams.of(team), teams.of(team)))
+        description = _description(importing, service, said.get("description"))
+        objects.append(Service(name, teams.of(team), teams.of(team), description=description))
         _leave(importing, service, name, node, said)
     importing.check()
     return Imported(tuple(objects), importing.left_behind(), dict(services.given))
+
+
+def _description(importing: Import, service: str, node: Node | None) -> str | None:
+    """What is said of a service, in one line; None when nothing is, or more than a description holds."""
+    text = " ".join((importing.text(node, (service, "description")) or "").split())
+    if node is None or not text:
+        return None
+    if len(text) > LONGEST_DESCRIPTION or not re.fullmatch(ONE_LINE_PATTERN, text):
+        remedy = f"Write at most {LONGEST_DESCRIPTION} characters, without control characters"
+        importing.leave(node, (service, "description"), "The `description` cannot be kept", remedy)
+        return None
+    return text
 
 
 def _leave(importing: Import, service: str, name: str, node: Node, said: Mapping[str, Node]) -> None:
@@ -49,7 +64,7 @@ def _leave(importing: Import, service: str, name: str, node: Node, said: Mapping
         remedy = "Alerts name their service by the label `service`: let them write it so"
         importing.leave(node, (service,), f"It is called `{name}` here", remedy)
     for key, child in said.items():
-        if key != "team_name":
+        if key not in ("team_name", "description"):
             importing.leave(child, (service, key), f"A service has no `{key}`", "Nothing, unless you miss it")
 
 

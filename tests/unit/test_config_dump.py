@@ -145,6 +145,7 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
                 tier=draw(st.none() | st.integers(1, 9)),
                 dependencies=tuple(draw(st.lists(st.sampled_from(services), max_size=2))),
                 links=tuple(Link(*link) for link in draw(st.dictionaries(names, addresses, max_size=2)).items()),
+                description=draw(st.none() | titles.filter(bool)),
             )
             for name in services
         ),

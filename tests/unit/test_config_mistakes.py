@@ -112,6 +112,8 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (SERVICE.format("tier: 0"), 7, 50, PAYMENTS + "tier", "`0` is too small", "1 or more"),
     (SERVICE.format("tier: gold"), 7, 50, PAYMENTS + "tier", "`gold` is not a whole number", "digits"),
     (SERVICE.format("environment: Prod"), 7, 57, PAYMENTS + "environment", "`Prod` is not a name", "a-z 0-9"),
+    (SERVICE.format("description: ''"), 7, 57, PAYMENTS + "description", "The text is empty", "Write one"),
+    (SERVICE.format('description: "a\\nb"'), 7, 57, PAYMENTS + "description", "a control character", "in one line"),
     (SERVICE.format("dependencies: [db]"), 7, 59, PAYMENTS + "dependencies[0]", "no service `db`", "Define a service"),
     (SERVICE.format("links: {logs: 'ftp://x'}"), 7, 58, PAYMENTS + "links.logs", "is not a web address", "https://"),
     (SERVICE.format("links: {A b: 'https://x'}"), 7, 52, PAYMENTS + "links.A b", "`A b` is not a name", "a-z 0-9"),

@@ -177,7 +177,7 @@ class TestTeamMapping:
     def test_services_and_their_teams(self) -> None:
         config = loaded(read_team_mapping(self.TEXT, "teams.json"))
         assert config.services == {
-            "api-gateway": Service("api-gateway", "platform", "platform"),
+            "api-gateway": Service("api-gateway", "platform", "platform", description="the / door 🚀"),
             "shop": Service("shop", "platform", "platform"),
         }
         assert config.teams == {"platform": Team("platform")}
@@ -186,9 +186,25 @@ class TestTeamMapping:
         left = read_team_mapping(self.TEXT, "teams.json").left
         assert [str(one).partition(". ")[0] for one in left] == [
             "teams.json:1:18: api-gateway.team_name: Nobody is in team `Platform` yet",
-            "teams.json:1:43: api-gateway.description: A service has no `description`",
             "teams.json:2:2: Shop: It is called `shop` here",
         ]
+
+    @pytest.mark.parametrize(
+        ("said", "kept", "left"),
+        [
+            ("two\\n lines", "two lines", None),
+            ("", None, None),
+            ("x" * 1001, None, "teams.json:1:29: a.description: The `description` cannot be kept"),
+            ("a \\u0007 bell", None, "teams.json:1:29: a.description: The `description` cannot be kept"),
+        ],
+    )
+    def test_what_is_said_of_a_service_is_kept_in_one_line(self, said: str, kept: str | None, left: str | None) -> None:
+        text = f'{{"a": {{"team_name": "Team", "description": "{said}", "cost_centre": 7}}}}'
+        imported = read_team_mapping(text, "teams.json")
+        assert loaded(imported).services == {"a": Service("a", "team", "team", description=kept)}
+        problems = [str(one).partition(". ")[0] for one in imported.left]
+        assert any("a.cost_centre: A service has no `cost_centre`" in one for one in problems)
+        assert [one for one in problems if "description" in one] == ([left] if left else [])
 
     @pytest.mark.parametrize(
         ("text", "problem"),
