@@ -23,7 +23,7 @@ from domain.heartbeating import HEARTBEAT, Known, look, report_of
 from domain.heartbeats import Heartbeat, Ping, missed_at
 from schemas.payloads import write_alert
 from streams.clock import Clock
-from streams.fold import Fold
+from streams.fold import Fold, count_suppressed
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, Listening, Save, Store
 from streams.store.deciding import decide
@@ -83,6 +83,7 @@ class Heartbeating:
         except Conflict as conflict:
             log.info("heartbeats are looked at again", because=str(conflict), heartbeats=[due.key for due in ripe])
             return False
+        count_suppressed(books[-1])
         for row in books[-1].changed_alerts.values():
             name, change = row.fingerprint, CHANGES[row.status]
             CHANGED.labels(name, change).inc()

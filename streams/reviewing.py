@@ -21,12 +21,13 @@ from domain.book import Book, Due
 from domain.config import Config
 from domain.decision import seal
 from domain.episodes import REGARD
-from domain.groups import AlertReleased, AlertSuppressed, Group
+from domain.groups import Group
 from domain.inhibition import INHIBIT, inhibitor, sides
 from domain.reviewing import REVIEW, Known
 from domain.suppression import QUIET, Past, Suppression, next_change, suppression
 from schemas.payloads import read_alert
 from streams.clock import Clock
+from streams.fold import count_suppressed
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, FiringAlert, Save, Store, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide, joinable
@@ -46,11 +47,6 @@ POLL = 0.25
 
 REVIEWED = Counter("tocsin_reviewed_alerts_total", "Firing alerts that were looked at again because a rule changed.")
 FAILED = Counter("tocsin_review_failures_total", "Reviews, or alerts in one, that could not be decided.")
-CHANGED = Counter(
-    "tocsin_alerts_suppressed_total",
-    "Firing alerts that a rule suppressed or released, by reason.",
-    ["reason", "change"],
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +183,7 @@ class Reviewer:
             return Save(books[-1])
 
         decide(self.store, attempt)
-        for entry in books[-1].entries:
-            match entry.event:
-                case AlertSuppressed(reason=reason):
-                    CHANGED.labels(reason, "suppressed").inc()
-                case AlertReleased(reason=reason):
-                    CHANGED.labels(reason, "released").inc()
+        count_suppressed(books[-1])
 
     def _decided(self, alerts: Sequence[str], now: datetime) -> Book:
         config = self.store.config()
