@@ -45,7 +45,8 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
 
     Everything that is wrong is said at once, each with file, line, column and what to do; then the exit code is 1. The
     files are checked as one configuration; `tocsin apply --dry-run` checks them beside what is applied already. An
-    alertmanager.yml is checked for what `tocsin import` makes of it. Without FILE: the directory `config`.
+    alertmanager.yml that is named is checked for what `tocsin import` makes of it; in a directory it is refused, as
+    `tocsin apply` does. Without FILE: the directory `config`.
     """
     if not paths and not USUAL.is_dir():
         raise click.UsageError("Name files or directories: there is no directory `config` here.")
@@ -64,12 +65,17 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 def check(paths: Iterable[Path]) -> Checked:
-    """Check files, and the *.yaml and *.yml of directories: ours together, each alertmanager.yml by itself."""
-    files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else (path,))]
+    """Check files, and the *.yaml and *.yml of directories: ours together, each alertmanager.yml by itself.
+
+    One of the latter that merely is in a directory is an error: `apply` takes the directory's files for ours.
+    """
+    paths = tuple(paths)
+    inside = [file for path in paths if path.is_dir() for file in sorted(path.glob("*.y*ml"))]
+    files = [*(path for path in paths if not path.is_dir()), *inside]
     theirs = {file: text for file in files if (text := _foreign(file)) is not None}
     ours = [file for file in files if file not in theirs]
+    errors = [_misplaced(theirs.pop(file), str(file)) for file in inside if file in theirs and file not in paths]
     objects: list[ConfigObject] = []
-    errors: list[ConfigError] = []
     left: list[ConfigError] = []
     for file, text in theirs.items():
         try:
@@ -79,7 +85,7 @@ def check(paths: Iterable[Path]) -> Checked:
         else:
             objects += imported.objects
             left += imported.left
-    if ours or not theirs:
+    if ours or not (theirs or errors):
         try:
             objects += load_config(ours).values()
         except ConfigErrors as found:
@@ -95,6 +101,14 @@ def _foreign(file: Path) -> str | None:
     except (OSError, UnicodeDecodeError, ConfigErrors):
         return None
     return text if "receivers" in root.children else None
+
+
+def _misplaced(text: str, file: str) -> ConfigError:
+    """That a directory of ours has an alertmanager.yml, at its receivers."""
+    receivers = read_foreign(text, file).children["receivers"]
+    remedy = f"Import it with `tocsin import alertmanager {file}`, and keep it in another directory"
+    problem = "The file is an Alertmanager's, none of ours"
+    return ConfigError(file, receivers.key_line, receivers.key_column, ("receivers",), problem, remedy)
 
 
 def _plain(errors: Iterable[ConfigError]) -> list[dict[str, str | int]]:
@@ -138,7 +152,7 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("metrics_host", "metrics_port"), ALL),
     **dict.fromkeys(("produce_timeout", "max_body_bytes", "max_alerts"), (GATEWAY,)),
     **dict.fromkeys((name for name in Settings.model_fields if name.startswith("smtp_")), (GATEWAY, PAGER)),
-    "public_url": (),
+    "public_url": (PAGER,),
     "pages_per_minute": (PAGER,),
     **dict.fromkeys(("watchdog_team", "watchdog_after"), (GATEWAY, PAGER)),
     **dict.fromkeys(("heartbeat_url", "heartbeat_interval"), (GATEWAY,)),

@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 from compose.cli import main
 from compose.datadir import ApiKeys, Pids, Running, WebhookTokens
 from compose.validating import NEEDED, READ_BY, stand
+from schemas.config_errors import ConfigErrors
+from schemas.config_files import load_config
 from schemas.settings import Settings, load_settings
 from tests.world import CONFIG
 
@@ -83,6 +85,26 @@ def test_an_alertmanager_yml_is_checked_for_what_it_becomes(here: Path) -> None:
     assert validate("alertmanager.yml").exit_code == 1
 
 
+def test_an_alertmanager_yml_in_a_directory_of_ours_is_refused_as_apply_does(here: Path) -> None:
+    (here / "config").mkdir()
+    (here / "config" / "alertmanager.yml").write_text(THEIRS.replace(", continue_on: 7", ""))
+    for ours in (False, True):
+        if ours:
+            (here / "config" / "ours.yaml").write_text(CONFIG)
+        done = validate("config")
+        assert done.exit_code == 1
+        place, *lines = done.stderr.splitlines()
+        line = THEIRS[: THEIRS.index("receivers:")].count("\n") + 1
+        assert place == (
+            f"config/alertmanager.yml:{line}:1: receivers: The file is an Alertmanager's, none of ours. Import it with "
+            "`tocsin import alertmanager config/alertmanager.yml`, and keep it in another directory."
+        )
+        assert lines == ["Error: 1 error."]
+        with pytest.raises(ConfigErrors):
+            load_config([here / "config"])
+    assert validate("config/ours.yaml", "config/alertmanager.yml").exit_code == 0
+
+
 def test_nothing_to_check_is_said(here: Path) -> None:
     done = validate()
     assert done.exit_code == 2
@@ -94,6 +116,7 @@ def test_nothing_to_check_is_said(here: Path) -> None:
 
 def test_every_setting_says_who_reads_it() -> None:
     assert set(READ_BY) == set(Settings.model_fields)
+    assert all(READ_BY.values())
     assert set(NEEDED) <= set(READ_BY)
     assert all(set(roles) <= set(READ_BY[name]) for name, roles in NEEDED.items())
 
