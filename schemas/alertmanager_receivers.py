@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from email.utils import getaddresses
 
 from domain.config import ConfigObject, ContactMethod, Member, Team, User
+from schemas.alertmanager_keys import closed
+from schemas.alertmanager_notifiers import RECEIVER, check_notifier
 from schemas.config_types import EMAIL_PATTERN
 from schemas.config_yaml import Node
 from schemas.imported import ONCALL, Import, Names, Path, policy_for
@@ -13,10 +15,14 @@ FILL_IN = f"Add users with role {ONCALL} to the team"
 
 
 class Receivers:
-    """The receivers of one file. `teams` are our names for theirs, which are the policies' as well."""
+    """The receivers of one file. `teams` are our names for theirs, which are the policies' as well.
 
-    def __init__(self, file: Import) -> None:
+    `general` is what the section `global` says: receivers fall back to it.
+    """
+
+    def __init__(self, file: Import, general: Mapping[str, Node]) -> None:
         self.file = file
+        self.general = general
         self.teams = Names("receiver")
         self.known: set[str] = set()
         self._users = Names("user")
@@ -26,7 +32,7 @@ class Receivers:
     def read(self, node: Node | None) -> list[ConfigObject]:
         """Users, teams and policies for the list `receivers`."""
         for path, item in self.file.items(node, ("receivers",)):
-            members = self.file.members(item, path)
+            members = closed(self.file, item, path, RECEIVER)
             name = self.file.text(members.get("name"), (*path, "name"))
             if not name or name in self.known:
                 self.file.refuse(item, path, "Every receiver has a name of its own", "Correct the name")
@@ -40,10 +46,13 @@ class Receivers:
         team = self.teams.of(name)
         people: dict[str, None] = {}
         for key, listed in members.items():
-            if key == "email_configs":
-                for where, config in self.file.items(listed, (*path, key)):
-                    people.update(dict.fromkeys(self._mails(config, where, team)))
-            elif key != "name":
+            if key == "name":
+                continue
+            for where, config in self.file.items(listed, (*path, key)):
+                said = check_notifier(self.file, key, config, where, self.general)
+                if key == "email_configs":
+                    people.update(dict.fromkeys(self._mails(config, said, where, team)))
+            if key != "email_configs":
                 what = key.removesuffix("_configs")
                 remedy = f"{FILL_IN} `{team}` for the people whom it reached"
                 self.file.leave(listed, (*path, key), f"Receiver `{name}` sends by {what}", remedy)
@@ -52,9 +61,8 @@ class Receivers:
             self.file.leave(item, path, problem, f"{FILL_IN} `{team}`")
         self._objects += [Team(team, tuple(Member(user, ONCALL) for user in people)), policy_for(team)]
 
-    def _mails(self, config: Node, path: Path, team: str) -> list[str]:
+    def _mails(self, config: Node, said: Mapping[str, Node], path: Path, team: str) -> list[str]:
         """The users that one entry of `email_configs` reaches."""
-        said = self.file.members(config, path)
         others = ", ".join(f"`{key}`" for key in said if key != "to")
         if others:
             problem = f"A receiver does not say how mails look and are sent: {others}"

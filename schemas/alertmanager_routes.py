@@ -5,21 +5,17 @@ from collections.abc import Mapping
 from domain.matching import Matcher, MatchOperator
 from domain.routing import Route
 from schemas import durations
+from schemas.alertmanager_keys import ROUTE, closed, flag, is_label, seconds
 from schemas.alertmanager_receivers import Receivers
 from schemas.config_yaml import Node
 from schemas.imported import Import, Names, Path
 from schemas.matchers import BadMatcher, make_matcher, parse_matchers
 
-KEYS = (
-    *("receiver", "group_by", "group_wait", "group_interval", "repeat_interval", "continue", "routes"),
-    *("match", "match_re", "matchers", "mute_time_intervals", "active_time_intervals", "labels"),
-)
 DEFAULTS: Mapping[str, float] = {"group_wait": 30.0, "group_interval": 300.0, "repeat_interval": 14400.0}
 """Seconds, where the root does not say them. Source: Alertmanager's configuration documentation, <route>."""
 
-YES = frozenset(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"))
-NO = frozenset(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"))
-"""What go-yaml takes for a boolean."""
+LONGEST = durations.LONGEST / 1000
+"""Seconds that a duration of our files has at most."""
 
 DEEPEST = 25
 """Routes below each other: our files nest 64 levels, a route takes two."""
@@ -40,15 +36,20 @@ class Routes:
         """The tree: what Alertmanager's root does not say is said as its defaults."""
         path: Path = ("route",)
         said = self.file.members(node, path)
-        if "receiver" not in said:
+        if "receiver" not in said or said["receiver"].value == "":
             self.file.refuse(node, path, "The root route names no receiver")
-        for key in ("match", "match_re", "matchers", "continue", "mute_time_intervals", "active_time_intervals"):
-            if (said.get(key) is not None and said[key].children) or (key == "continue" and key in said):
+        for key in ("match", "match_re", "matchers", "mute_time_intervals", "active_time_intervals"):
+            if key in said and said[key].children:
                 self.file.refuse(said[key], (*path, key), f"The root route has no `{key}` in Alertmanager")
-        return self._route(node, path, DEFAULTS)
+        root = self._route(node, path, DEFAULTS)
+        if root.continues:
+            self.file.refuse(said["continue"], (*path, "continue"), "The root route has no siblings to continue with")
+        return root
 
     def _route(self, node: Node, path: Path, defaults: Mapping[str, float]) -> Route:
-        said = self.file.members(node, path, KEYS)
+        if node.empty:
+            self.file.refuse(node, path, "A route is wanted here", "Write it, or remove the line")
+        said = closed(self.file, node, path, ROUTE)
         if "labels" in said:
             problem = "A route attaches no labels here"
             self.file.leave(said["labels"], (*path, "labels"), problem, "Nothing, unless you miss it")
@@ -66,7 +67,7 @@ class Routes:
             group_wait=times["group_wait"],
             group_interval=times["group_interval"],
             repeat_interval=times["repeat_interval"],
-            continues=self._flag(said.get("continue"), (*path, "continue")),
+            continues=flag(self.file, said.get("continue"), (*path, "continue")),
             mute_time_intervals=self._intervals(said, path, "mute_time_intervals"),
             active_time_intervals=self._intervals(said, path, "active_time_intervals"),
             routes=tuple(self._route(child, where, {}) for where, child in below),
@@ -74,7 +75,7 @@ class Routes:
 
     def _receiver(self, node: Node | None, path: Path) -> str | None:
         name = self.file.text(node, path)
-        if name is None or node is None:
+        if not name or node is None:
             return None
         if name not in self.receivers.known:
             self.file.refuse(node, path, f"There is no receiver `{name}`")
@@ -83,36 +84,36 @@ class Routes:
     def _group_by(self, node: Node | None, path: Path) -> tuple[str, ...] | None:
         if node is None or node.empty:
             return None
+        named = [self.file.text(child, where) for where, child in self.file.items(node, path)]
+        if "..." in named:
+            if set(named) != {"..."}:
+                self.file.refuse(
+                    node, path, "Other labels stand beside `...`, which is all labels", "Remove one or all"
+                )
+            return ("...",)
         names = labels_of(self.file, node, path)
         if not names:
             problem = "An empty `group_by` groups by nothing; older Alertmanagers group by the parent's labels"
             self.file.leave(node, path, problem, "Remove it here if those are meant")
-        if len(set(names)) < len(names) or ("..." in names and len(names) > 1):
-            self.file.refuse(node, path, "A label is listed twice, or others beside `...`")
+        if len(set(names)) < len(names):
+            self.file.refuse(node, path, "A label is listed twice", "Remove one of the two")
         return tuple(names)
 
     def _seconds(self, node: Node | None, path: Path, default: float | None) -> float | None:
-        text = self.file.text(node, path)
-        if text is None or node is None:
+        length = seconds(self.file, node, path) if node is not None else None
+        if length is None or node is None:
             return default
-        try:
-            seconds = durations.parse_duration(text)
-        except ValueError as error:
-            self.file.refuse(node, path, f"`{text}` is not usable: {error}", "Write 30s, 5m or 4h")
-            return default
+        if length > LONGEST:
+            problem = f"`{node.value}` is longer than a year, which is the longest here"
+            self.file.leave(node, path, problem, "It is a year now")
+            return LONGEST
         if path[-1] == "group_wait":
-            return seconds
-        if not seconds:
+            return length
+        if not length:
             self.file.refuse(node, path, f"`{path[-1]}` cannot be zero")
-        elif seconds < 1:
+        elif length < 1:
             self.file.leave(node, path, "Parts of a second do not count here", "It is a second now")
-        return max(seconds, 1.0)
-
-    def _flag(self, node: Node | None, path: Path) -> bool:
-        text = self.file.text(node, path)
-        if node is not None and text is not None and text not in YES | NO:
-            self.file.refuse(node, path, f"`{text}` is neither true nor false")
-        return text in YES
+        return max(length, 1.0)
 
     def _intervals(self, said: Mapping[str, Node], path: Path, key: str) -> tuple[str, ...]:
         names = []
@@ -126,13 +127,12 @@ class Routes:
 
 
 def labels_of(file: Import, node: Node | None, path: Path) -> list[str]:
-    """The names of labels in a list; names with @ are facts here."""
+    """The names of labels in a list."""
     names: list[str] = []
     for where, child in file.items(node, path):
         name = file.text(child, where) or ""
-        if not name or name.startswith("@") or len(name) > 128 or not name.isprintable():
-            file.refuse(child, where, f"`{name}` is not a label name")
-        names.append(name)
+        if is_label(file, child, where, name):
+            names.append(name)
     return names
 
 
@@ -142,6 +142,8 @@ def matchers_of(file: Import, said: Mapping[str, Node], path: Path, side: str = 
     for key, operator in ((f"{side}match", MatchOperator.EQUAL), (f"{side}match_re", MatchOperator.MATCHES)):
         for name, value in file.members(said.get(key), (*path, key), empty=True).items():
             where = (*path, key, name)
+            if not is_label(file, Node(value.key_line, value.key_column), where, name):
+                continue
             if value.empty and operator is MatchOperator.MATCHES:
                 file.refuse(value, where, "There is no regular expression")
                 continue

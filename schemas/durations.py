@@ -10,20 +10,25 @@ UNITS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000,
 PATTERN = "^(0|" + "".join(f"([0-9]+{unit})?" for unit in UNITS) + ")$"
 LONGEST = UNITS["y"]
 
-_DURATION = re.compile("".join(f"(?:([0-9]{{1,12}}){unit})?" for unit in UNITS))
+_DURATION = re.compile("".join(f"(?:([0-9]{{1,20}}){unit})?" for unit in UNITS))
 
 
 def parse_duration(text: str) -> float:
     """Seconds. Raises ValueError, with a sentence, for anything but a duration of at most a year."""
-    found = _DURATION.fullmatch(text)
-    if text == "0":
-        return 0.0
-    if not text or found is None:
-        raise ValueError("it is not a duration such as 30s, 5m or 1h30m")
-    milliseconds = sum(int(count or 0) * size for count, size in zip(found.groups(), UNITS.values(), strict=True))
+    milliseconds = parse_milliseconds(text)
     if milliseconds > LONGEST:
         raise ValueError("it is longer than a year")
     return milliseconds / 1000
+
+
+def parse_milliseconds(text: str) -> int:
+    """Milliseconds of a duration however long. Raises ValueError, with a sentence, for anything else."""
+    found = _DURATION.fullmatch(text)
+    if text == "0":
+        return 0
+    if not text or found is None:
+        raise ValueError("it is not a duration such as 30s, 5m or 1h30m")
+    return sum(int(count or 0) * size for count, size in zip(found.groups(), UNITS.values(), strict=True))
 
 
 def format_duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from schemas.settings import Settings, load_settings
 from tests.world import CONFIG
 
 THEIRS = """
+global: {smtp_smarthost: "mail.example.test:25", smtp_from: alerts@example.test}
 route: {receiver: ops, continue_on: 7}
 receivers: [{name: ops, email_configs: [{to: ops@example.test}], webhook_configs: [{url: "http://hook.example.test"}]}]
 """
@@ -80,7 +81,7 @@ def test_an_alertmanager_yml_is_checked_for_what_it_becomes(here: Path) -> None:
     done = validate("alertmanager.yml")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("Valid: ") and "routes" in done.stdout
-    assert "not imported: alertmanager.yml:3:" in done.stderr
+    assert "not imported: alertmanager.yml:4:" in done.stderr
     (here / "alertmanager.yml").write_text(THEIRS.replace("receiver: ops", "receiver: opps"))
     assert validate("alertmanager.yml").exit_code == 1
 
