@@ -223,6 +223,23 @@ def test_an_unmerge_waits_until_what_it_is_part_of_is_open(world: MemoryWorld) -
     refused(world, "INC-2", Unmerge(), "incident_resolved")
 
 
+def test_a_merge_into_what_is_resolved_is_undone_once_that_is_open_again(world: MemoryWorld) -> None:
+    world.fire("Slow", service="payments", severity="warning")
+    world.fire("Down", service="payments")
+    world.expect_page("ada", "INC-1")
+    world.expect_page("ada", "INC-2")
+    merge(world, "INC-2", "INC-1")
+    world.resolve("INC-1")
+    refused(world, "INC-2", Unmerge(), "incident_resolved")
+    world.command("reopen", "INC-1")
+    world.expect_page("ada", "INC-1")
+    do(world, "INC-2", Unmerge())
+    world.expect_page("ada", "INC-2")
+    world.expect_incident("INC-1", status="triggered", severity="critical")
+    world.resolve("INC-1")
+    world.resolve("INC-2")
+
+
 def test_what_cannot_be_acknowledged_is_not_hidden_in_what_can(world: MemoryWorld) -> None:
     world.fire("Intrusion", service="payments")
     world.fire("Slow", service="payments")
@@ -303,6 +320,36 @@ def test_a_group_is_attached_and_detached(world: MemoryWorld) -> None:
     world.expect_incident("INC-3", status="resolved")
     world.end("Slow", service="payments")
     world.expect_incident("INC-4", status="resolved")
+
+
+def test_what_was_taken_away_is_put_back(world: MemoryWorld) -> None:
+    for instance in "ab":
+        world.fire("Slow", service="payments", instance=instance)
+    world.fire("Down", service="payments")
+    for name in ("INC-1", "INC-2"):
+        world.expect_page("ada", name)
+        world.ack(name)
+    slow = alert_of(world, "Slow", service="payments", instance="b")
+
+    do(world, "INC-1", Split((slow,)))
+    refused(world, "INC-1", Attach(alerts=(slow,)), "nothing_left")
+    merge(world, "INC-3", "INC-1")
+
+    do(world, "INC-2", Attach(alerts=(slow,)))
+    do(world, "INC-1", Attach(alerts=(slow,)))
+
+    do(world, "INC-2", Attach(alerts=(slow,)))
+    do(world, "INC-2", Detach(world.store.alerts([slow])[slow].group or ""))
+    merge(world, "INC-4", "INC-1")
+
+    world.end("Down", service="payments")
+    world.expect_incident("INC-2", status="resolved")
+    world.end("Slow", service="payments", instance="a")
+    world.expect_incident("INC-1", status="acknowledged")
+    world.end("Slow", service="payments", instance="b")
+    world.expect_incident("INC-1", status="resolved")
+    for name in ("INC-3", "INC-4"):
+        world.expect_incident(name, status="merged")
 
 
 def test_the_only_group_is_merged_not_attached(world: MemoryWorld) -> None:
