@@ -84,11 +84,11 @@ class AlertResolved:
 
 @dataclass(frozen=True, slots=True)
 class AlertExpired:
-    """Nobody said that the alert ended, but its source has been silent about it for too long, or past `ends_at`, when it
-    would end by its last word.
+    """Nobody said that the alert ended, but its source has been silent about it for too long, or past `ends_at`, when
+    it would end by its last word.
 
-    Of `last_seen`, `count` and `ends_at` no other event knows. Everything that was accepted before `heard_until` had been looked
-    at: a silence of our own making expires nothing.
+    Of `last_seen`, `count` and `ends_at` no other event knows. Everything that was accepted before `heard_until` had
+    been looked at: a silence of our own making expires nothing.
     """
 
     type: ClassVar[str] = "group.alert_expired.v1"
@@ -203,7 +203,8 @@ class Group:
     still have firing alerts. `suppressed` says of which firing alerts nothing is said; one that began so belongs to no
     episode (0) until it is released or another alert opens one. `key` is the group key, `ended_at` when the last alert
     of the latest episode ended, if none fires.
-    `acknowledged` are the firing alerts that somebody has, each with its episode.
+    `acknowledged` are the firing alerts that somebody has, each with its episode; `flapping` those that fire and have
+    begun to flap with that, each with how often they have changed in how many seconds.
     """
 
     episode: int = 0
@@ -215,6 +216,7 @@ class Group:
     ended_at: datetime | None = None
     earlier: Mapping[int, str] = field(default_factory=dict)
     acknowledged: Mapping[str, int] = field(default_factory=dict)
+    flapping: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
     def incident_of(self, episode: int) -> str | None:
         """The incident that an episode belongs to; None when it belongs to none, or is long over."""
@@ -269,7 +271,7 @@ def evolve(group: Group, event: GroupEvent) -> Group:
             why = Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
             return replace(group, suppressed={**group.suppressed, event.alert: why}, key=event.group_key)
         case AlertFlapping():
-            return group
+            return replace(group, flapping={**group.flapping, event.alert: (event.changes, event.within)})
         case answers.AlertAcknowledged():
             return replace(group, acknowledged={**group.acknowledged, event.alert: event.episode})
         case answers.AlertUnacknowledged():
@@ -301,7 +303,9 @@ def _placed(group: Group, alert: str, episode: int | None) -> Group:
         counts[episode] = counts.get(episode, 0) + 1
     suppressed = _without(group.suppressed, alert)
     taken = group.acknowledged if episode is not None else _without(group.acknowledged, alert)
-    return Group(group.episode, group.incident, firing, counts, suppressed, group.key, group.ended_at, earlier, taken)
+    flaps = _without(group.flapping, alert)
+    same = (group.key, group.ended_at)
+    return Group(group.episode, group.incident, firing, counts, suppressed, *same, earlier, taken, flaps)
 
 
 def _joined(group: Group, event: belonging.AlertJoined) -> Group:

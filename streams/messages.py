@@ -1,15 +1,18 @@
 """What a delivery says: pages of one person and one method become one message, with the incident as it is now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import groupby, islice
 
 from domain import ids
 from domain.book import PageRow
 from domain.config import Config
 from domain.escalations import Escalation
+from domain.groups import Group
 from domain.incidents import Incident
 from domain.pages import Page
+from domain.spans import span
 from schemas.payloads import read_alert
 from streams.channels.base import Message, PageLine
 from streams.channels.summary import LISTED
@@ -113,9 +116,30 @@ def _lines(store: Store, signposts: Signposts, bundle: Sequence[ClaimedPage]) ->
             found.append((row, incident, escalation, page))
     found.sort(key=lambda said: (said[1].severity.rank, said[1].number))
     named = frozenset(islice(dict.fromkeys(row.incident for row, *_ in found), LISTED))
+    flaps = _flaps(store, {row.incident: incident for row, incident, *_ in found if row.incident in named})
+    lines = (_line(store, signposts, *said, said[0].incident not in told, said[0].incident in named) for said in found)
     return tuple(
-        _line(store, signposts, *said, said[0].incident not in told, said[0].incident in named) for said in found
+        replace(line, flapping=flaps.get(said[0].incident, "")) for said, line in zip(found, lines, strict=True)
     )
+
+
+def _flaps(store: Store, incidents: Mapping[str, Incident]) -> dict[str, str]:
+    """Of which of these incidents an alert has begun to flap: a sentence each."""
+    groups = store.load({part.group for incident in incidents.values() for part in incident.groups})
+    found = {}
+    for name, incident in incidents.items():
+        for part in incident.groups:
+            state = groups[part.group].state
+            if isinstance(state, Group) and state.incident_of(part.episode) == name and state.flapping:
+                found[name] = _flapping(tuple(state.flapping.values()))
+    return found
+
+
+def _flapping(alerts: tuple[tuple[int, float], ...]) -> str:
+    changes, within = alerts[0]
+    what = "an alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    often = f"changed {changes} times in {span(timedelta(seconds=within))}"
+    return f"{what} of it {often}; no more is said of that until it was steady for a while"
 
 
 def _line(

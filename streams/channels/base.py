@@ -65,6 +65,7 @@ class PageLine:
         opened_at: aware; when the incident opened. Constant for its life.
         loop, step: where the escalation stands, both counted from 1.
         why: a sentence, e.g. "step 2 of policy platform-default, nobody acknowledged in 5 min".
+        flapping: a sentence when an alert of it has begun to flap, of which no more is said for a while; else empty.
         summary: free text of the alert.
         labels: (name, value) pairs.
         links: (label, url) pairs; only http and https become links.
@@ -84,6 +85,7 @@ class PageLine:
     loop: int
     step: int
     why: str
+    flapping: str = ""
     summary: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()

@@ -98,6 +98,7 @@ def _facts(line: PageLine, now: datetime) -> tuple[tuple[str, str], ...]:
         ("Service", one_line(line.service, 100)),
         ("Team", one_line(line.team, 100)),
         ("Why you", one_line(line.why, 300)),
+        ("Flapping", one_line(line.flapping, 300)),
     )
     return tuple((name, value) for name, value in facts if value)
 

@@ -63,7 +63,9 @@ def test_a_group_that_has_just_ended_is_quiet_for_a_while(world: MemoryWorld) ->
 def test_a_flapping_alert_is_told_of_once_more_and_then_not_until_it_was_steady(world: MemoryWorld) -> None:
     for incident in ("INC-1", "INC-2", "INC-3"):
         once(world, "flaps")
-        world.expect_page("ada", incident)
+        said = world.expect_page("ada", incident)
+        notice = "an alert of it changed 5 times in 30 min; no more is said of that until it was steady for a while"
+        assert (notice in said.text) == (incident == "INC-3")
         world.advance(minutes=1)
     for _ in range(4):
         once(world, "flaps")
