@@ -217,7 +217,8 @@ def _quiet(screen: Console, suppressed_by: Sequence[SuppressedBy], route: str) -
         screen.print("[bold]Quiet[/]     No: nothing suppresses it.")
     for index, why in enumerate(here):
         title = "[bold]Quiet[/]     [yellow]Yes[/]: " if not index else "          also: "
-        screen.print(f"{title}{escape(why.because)}.")
+        version = f" [dim](configuration {why.revision})[/]" if why.revision else ""
+        screen.print(f"{title}{escape(why.because)}{version}.")
 
 
 def _pages(screen: Console, one: AlertExplained, at: datetime) -> None:

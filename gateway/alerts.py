@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from domain import groups
 from domain.alert_commands import AcknowledgeAlert, AlertCommand, CloseAlert, UnacknowledgeAlert
 from domain.decision import Actor
+from domain.suppression import Suppression
 from gateway.acting import digest_of, versions_of
 from gateway.alert_commands import alert_uuid, execute, no_alert
 from gateway.asking import READS_ONE, viewers
@@ -20,6 +21,7 @@ from gateway.refusals import documented, request_id_of
 from gateway.state import Here
 from schemas.api_alerts import AlertAnswer, AlertDetail, SuppressedUntil
 from schemas.problems import ProblemName
+from streams.store.base import Store
 
 COMMANDS: tuple[ProblemName, ...] = (
     "unauthenticated",
@@ -94,15 +96,30 @@ def show_alert(here: Here, alert: Ref, response: Response) -> AlertDetail:
     response.headers["ETag"] = f'"{view.version}"'
     stream = f"group-{view.group}"
     group = parts.store.load([stream])[stream].state if view.group else None
-    return _placed(view, group) if isinstance(group, groups.Group) else view
+    return _placed(parts.store, view, group) if isinstance(group, groups.Group) else view
 
 
-def _placed(view: AlertDetail, group: groups.Group) -> AlertDetail:
+def _placed(store: Store, view: AlertDetail, group: groups.Group) -> AlertDetail:
     """With what only the alert's group knows."""
     why = group.suppressed.get(view.id)
-    quiet = SuppressedUntil(reason=why.reason, rule=why.rule, until=why.until, by=why.by) if why else None
+    quiet = _quiet(store, view, why) if why else None
     known = {"group_key": group.key, "group_firing": len(group.firing), "suppressed": quiet}
     return view.model_copy(update=known)
+
+
+def _quiet(store: Store, view: AlertDetail, why: Suppression) -> SuppressedUntil:
+    """Why nothing is said of it, by which version of the rule: that is in the decision, which its history points at."""
+    said = (entry.position for entry in reversed(view.history) if entry.type == groups.AlertSuppressed.type)
+    recorded = next((event for position in said for event in store.tail(position - 1, 1)), None)
+    revision = None
+    if recorded and isinstance(recorded.event, groups.AlertSuppressed) and _of(recorded.event) == why:
+        revision = recorded.decision.config_revision
+    return SuppressedUntil(reason=why.reason, rule=why.rule, until=why.until, by=why.by, revision=revision)
+
+
+def _of(event: groups.AlertSuppressed) -> Suppression:
+    """What an event says: one that says something else than the group knows is older, the history is behind."""
+    return Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,13 @@ class SuppressedUntil(Suppressed):
 
     until: Annotated[datetime | None, Field(description="when that ends, if it is known")] = None
     by: Annotated[str | None, Field(description="the alert that inhibits it")] = None
+    revision: Annotated[
+        int | None,
+        Field(
+            description="the configuration revision that it was decided under, which is the rule's version; "
+            "null: the history does not have it yet"
+        ),
+    ] = None
 
 
 class AlertDetail(AlertView):

@@ -54,6 +54,7 @@ class SuppressedBy(Model):
     route: str
     until: Annotated[datetime | None, Field(description="when that ends at the latest, as far as it is known")]
     by: Annotated[str | None, Field(description="the id of the alert that inhibits")]
+    revision: Annotated[int, Field(description="the configuration that has the rule so; 0: one that was not applied")]
     because: str
 
 
@@ -153,25 +154,26 @@ class ExplainAnswer(AlertExplained):
 def write_answer(found: Sequence[Explained], revision: int, notes: Sequence[str] = ()) -> ExplainAnswer:
     """The answer about alerts, of which there is at least one."""
     first, *others = found
-    fields = {name: getattr(write_explained(first), name) for name in AlertExplained.model_fields}
+    said = write_explained(first, revision)
+    fields = {name: getattr(said, name) for name in AlertExplained.model_fields}
     return ExplainAnswer(
         **fields,
         at=first.at,
         config_revision=revision,
-        others=tuple(map(write_explained, others)),
+        others=tuple(write_explained(other, revision) for other in others),
         notes=tuple(notes),
     )
 
 
-def write_explained(one: Explained) -> AlertExplained:
-    """What would become of one alert, as the API says it."""
+def write_explained(one: Explained, revision: int) -> AlertExplained:
+    """What would become of one alert by this revision of the configuration, as the API says it."""
     alert, several = one.report.alert, len(one.ways) > 1
     futures = [way.future for way in one.telling]
     ends = [future.ends_at for future in futures if future.ends_at or future.pages]
     spoken = next((way for way in one.ways if not way.quieted), one.ways[0] if one.ways else None)
     return AlertExplained(
         routes=tuple(map(_route, one.routes)),
-        suppressed_by=tuple(_suppressed(way, why) for way in one.ways for why in way.suppressed_by),
+        suppressed_by=tuple(_suppressed(way, why, revision) for way in one.ways for why in way.suppressed_by),
         pages=tuple(_page(way, page, several) for way, page in one.pages),
         suppressed=one.quieted,
         incident=_incident(spoken.destiny if spoken else Destiny("feeds"), one.fed),
@@ -213,9 +215,15 @@ def _way(way: OnWay) -> WayExplained:
     )
 
 
-def _suppressed(way: OnWay, why: Suppression) -> SuppressedBy:
+def _suppressed(way: OnWay, why: Suppression, revision: int) -> SuppressedBy:
     return SuppressedBy(
-        reason=why.reason, rule=why.rule, route=way.routed.path, until=why.until, by=why.by, because=_because(why)
+        reason=why.reason,
+        rule=why.rule,
+        route=way.routed.path,
+        until=why.until,
+        by=why.by,
+        revision=revision,
+        because=_because(why),
     )
 
 

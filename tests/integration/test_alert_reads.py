@@ -217,15 +217,33 @@ def test_its_history_says_who_did_what(world: ReadWorld) -> None:
 
 def test_an_alert_that_waits_has_a_history_and_no_incident(world: ReadWorld) -> None:
     silence = world.silence(minutes=30, service="payments")
+    revision = world.store.config().revision
     world.fire("ServiceDown", service="payments")
 
     shown = told(world, "ServiceDown", service="payments")
 
     assert (shown["incident"], shown["episode"]) == (None, 0)
     ends = (world.now() + timedelta(minutes=30)).isoformat().replace("+00:00", "Z")
-    assert shown["suppressed"] == {"reason": "silence", "rule": silence, "until": ends, "by": None}
+    why = {"reason": "silence", "rule": silence, "until": ends, "by": None, "revision": revision}
+    assert shown["suppressed"] == why
     happened = [(entry["type"], entry["incident"]) for entry in shown["history"]]
     assert happened == [("group.alert_fired.v1", None), ("group.alert_suppressed.v1", None)]
+
+
+def test_the_version_of_the_rule_is_that_of_the_decision(world: ReadWorld) -> None:
+    world.silence(minutes=30, service="payments")
+    first = world.store.config().revision
+    world.fire("ServiceDown", service="payments")
+    world.silence(minutes=10, service="catalogue")
+    assert world.store.config().revision > first
+    assert told(world, "ServiceDown", service="payments")["suppressed"]["revision"] == first
+    longer = world.silence(minutes=60, service="payments")
+    second = world.store.config().revision
+    url = f"/api/v1/alerts/{id_of(world, 'ServiceDown', service='payments')}"
+    behind = world._front.ask(url).json()["suppressed"]
+    assert (behind["rule"], behind["revision"]) == (longer, None), "not that of the decision before"
+    now = world.ask(url)["suppressed"]
+    assert (now["rule"], now["revision"]) == (longer, second)
 
 
 def test_an_alert_is_found_by_how_its_id_begins(world: ReadWorld) -> None:

@@ -225,8 +225,10 @@ def test_what_runs_is_asked_for_what_it_knows(world: GatewayWorld, tocsin: Calla
     quiet = json.loads(tocsin("--json", "alertname=Down", "service=catalogue").stdout)
     assert [(why["reason"], why["rule"]) for why in quiet["suppressed_by"]] == [("silence", silence)]
     assert (quiet["suppressed"], quiet["incident"]["fate"], quiet["pages"]) == (True, "waits", [])
+    assert [why["revision"] for why in quiet["suppressed_by"]] == [world.store.config().revision]
     shown = tocsin("alertname=Down", "service=catalogue").stdout
     assert f"Yes: silence {silence} matches until" in shown
+    assert f"(configuration {world.store.config().revision})" in shown
 
 
 def test_a_past_instant_is_as_it_was(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
