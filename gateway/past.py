@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import takewhile
 
 from domain import answers, belonging, groups, inhibition
 from domain.alerts import AlertRow, AlertStatus, PriorAlert
@@ -31,6 +32,8 @@ FIRING = 2_000
 MOVES = 20
 """Groups that an alert was in, at most, back to then."""
 READ = 1_000
+TOGETHER = 200
+"""Events of one report that are read for the ways on which it began."""
 SKEW = timedelta(minutes=1)
 """How far the times of changes by several gateways may run backwards."""
 
@@ -107,7 +110,22 @@ class Past:
 
     def alerts(self, ids: Collection[str]) -> dict[str, AlertRow]:
         """The rows of those alerts that had been heard of."""
-        return {name: then.row for name, then in self._alerts(self.store.alerts(ids).values())}
+        found = self._alerts(self.store.alerts(ids).values())
+        return {name: replace(then.row, ways=self._ways(then.row)) for name, then in found}
+
+    def _ways(self, row: AlertRow) -> tuple[str, ...]:
+        """The ways of an alert then: those that began with it, which the log has next to it, and those that fired on.
+
+        Its row has those that it took since, which may be others.
+        """
+        told = [event for event in self._told(row.id, row.group or "") if event.decision.decided_at <= self.at]
+        began = next((event for event in reversed(told) if isinstance(event.event, Began)), None)
+        after = self.store.tail(began.position, TOGETHER) if began else []
+        same = takewhile(lambda event: began is not None and event.decision.cause == began.decision.cause, after)
+        found = [event.event.alert for event in same if isinstance(event.event, Began)]
+        others = self._alerts(self.store.alerts(row.ways).values())
+        found += [name for name, then in others if then.row.status is AlertStatus.FIRING]
+        return tuple(dict.fromkeys(found))
 
     def _alerts(self, rows: Iterable[AlertRow]) -> Iterator[tuple[str, _Then]]:
         for row in rows:

@@ -244,6 +244,33 @@ def test_a_past_instant_is_explained_as_it_was_then(
     assert not past.notes
 
 
+def test_the_ways_of_a_past_instant_are_those_of_then() -> None:
+    world = world_of()
+    world.fire("Twice", service="payments")
+    world.advance(seconds=5)
+    at, then = world.now(), explained(world, 6)
+    assert len(then.ways) == 3
+    world.advance(seconds=5)
+    world.end("Twice", service="payments")
+    world.configure(CONFIG)
+    world.fire("Twice", service="payments")
+    assert len(explained(world, 6).ways) == 1
+    assert told_of(explained(world, 6, Past(world.store, at), at)) == told_of(then)
+
+
+def test_a_way_that_fired_on_is_one_of_a_past_instant() -> None:
+    world = world_of()
+    world.fire("Twice", service="payments")
+    world.command_alert("resolve", "Twice", service="payments")
+    world.advance(minutes=1)
+    world.post(webhook([alert("Twice", {"service": "payments"}, world.now())]))
+    at, then = world.now(), explained(world, 6)
+    assert [way.destiny.fate for way in then.ways] == ["is_in"] * 3
+    world.advance(seconds=5)
+    world.end("Twice", service="payments")
+    assert told_of(explained(world, 6, Past(world.store, at), at)) == told_of(then)
+
+
 def told_of(one: Explained) -> tuple[object, ...]:
     return (one.routes, one.ways, taken(one.tried))
 
