@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import answers, escalations, groups, incidents, pages
-from domain.belonging import GroupAttached, Merged, Unmerged
 from domain.decision import Refused
 from domain.events import EVENT_TYPES, Event
 from domain.ids import alert_id, escalation_stream, stream_kind
@@ -300,24 +299,6 @@ def check(log: Sequence[Recorded]) -> None:
     nothing_is_suppressed_twice_or_released_before(of["group"])
     nobody_has_what_somebody_has_or_what_does_not_fire(of["group"])
     streams_never_run_backwards(log)
-
-
-def what_is_joined_is_open_and_not_older_than_its_rule_says(log: Sequence[Recorded]) -> None:
-    opened: dict[str, datetime] = {}
-    over: set[str] = set()
-    for event in log:
-        match event.event:
-            case incidents.Opened(opened_at=opened_at):
-                opened[event.stream] = opened_at
-            case incidents.Resolved() | Merged():
-                over.add(event.stream)
-            case incidents.Reopened() | Unmerged():
-                over.discard(event.stream)
-            case GroupAttached(reason="correlation"):
-                assert event.stream not in over
-                assert event.decision.decided_at - opened[event.stream] <= timedelta(minutes=15)
-            case _:
-                pass
 
 
 def every_step_was_decided_once(log: list[Recorded]) -> None:
