@@ -161,6 +161,35 @@ def test_an_integration_has_a_team_and_limits_and_keeps_its_tokens(world: Gatewa
     assert "integration `alertmanager` (team)" in document["detail"]
 
 
+WINDOW = {"services": ["payments"], "start": "2026-12-01T02:00:00Z", "duration": "2h", "comment": "a new disk"}
+
+
+def test_a_maintenance_window_is_put_changed_and_removed_at_the_version_that_was_seen(world: GatewayWorld) -> None:
+    path = "maintenance_windows/payments-disk"
+    created = put(world, path, WINDOW)
+    assert (created.status_code, created.headers["etag"]) == (201, '"1"')
+    shown = get(world, path)
+    assert (shown.json(), shown.headers["etag"]) == (WINDOW, '"1"')
+    longer = {**WINDOW, "duration": "4h"}
+    changed = put(world, path, longer, **{"If-Match": shown.headers["etag"]})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert changed.json()["changes"][0]["fields"] == [{"field": "duration", "before": "2h", "after": "4h"}]
+    for refused in (put(world, path, WINDOW, **{"If-Match": '"1"'}), delete(world, path, **{"If-Match": '"1"'})):
+        problem_of(refused, 412, "precondition_failed")
+    assert get(world, "maintenance_windows").json() == {"payments-disk": longer}
+    document = problem_of(put(world, path, {**WINDOW, "rrule": "FREQ=HOURLY"}), 422, "bad_request_fields")
+    assert (document["field"], "FREQ=DAILY" in document["remedy"]) == ("rrule", True)
+    problem_of(put(world, path, {**WINDOW, "services": ["paymnts"]}), 422, "bad_request_fields")
+    document = problem_of(delete(world, "services/payments"), 409, "referenced")
+    assert "window `payments-disk`" in document["detail"]
+    assert delete(world, path, **{"If-Match": '"2"'}).status_code == 200
+    problem_of(get(world, path), 404, "not_found")
+    told = changes(world, "kind=maintenance_windows&id=payments-disk")
+    assert [(one["change"], one["actor"]) for one in told] == [
+        *(("remove", "user:root"), ("update", "user:root"), ("create", "user:root"))
+    ]
+
+
 # -- apply ---------------------------------------------------------------------------------------------------------
 
 

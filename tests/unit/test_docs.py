@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.config_files import SECTIONS, load_config, parse_documents
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -44,3 +46,18 @@ def test_every_page_is_in_the_index() -> None:
         page for folder in ("how-to", "explanation", "reference") for page in (ROOT / "docs" / folder).glob("*.md")
     ]
     assert [name_of(page) for page in pages if f"({page.relative_to(ROOT / 'docs')})" not in index] == []
+
+
+def test_the_windows_of_the_page_fit_beside_the_example() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/how-to/maintenance.md").read_text(), re.DOTALL)
+    found = parse_documents(
+        {f"block {number}": text for number, text in enumerate(blocks)}, load_config([ROOT / "compose" / "example"])
+    )
+    assert {key for key in found if key[0] == "window"} == {
+        ("window", name) for name in ("payments-disks", "patch-night", "backups")
+    }
+
+
+def test_every_kind_of_object_is_named() -> None:
+    text = (ROOT / "docs/how-to/change-the-configuration.md").read_text()
+    assert [section for section in (*SECTIONS, "route") if f"`{section}`" not in text] == []
