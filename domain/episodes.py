@@ -82,7 +82,9 @@ def episode_of(routed: routing.Routing, place: Place) -> groups.EpisodeOpened:
 
 
 REGARD = "regard"
-"""The kind of deadline at which a group's suppressed alerts are looked at again; its key is the group's stream."""
+"""The kind of deadline at which a group's suppressed alerts are looked at again, or a single alert that says something
+else; its key is the group's stream, or the alert.
+"""
 
 
 def wait_for_quiet(book: Book, group: str, why: Suppression) -> None:

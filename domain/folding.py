@@ -415,12 +415,11 @@ def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) ->
 
 def _said_anew(book: Book, report: Report, row: AlertRow) -> AlertRow:
     """The row of an alert that says another severity now: what matchers read of it from now on is what it says, and
-    what is not said of it is looked at again.
+    whether it is spoken of is looked at again.
     """
-    group, now = row.group or "", report.receipt.received_at
-    book.place(row.id, group, sides_of(book.config, report), now)
-    if row.suppressed:
-        book.wake(REGARD, group, now)
+    now = report.receipt.received_at
+    book.place(row.id, row.group or "", sides_of(book.config, report), now)
+    book.wake(REGARD, row.id, now)
     return replace(row, payload=_keep_payload(book, report).ref)
 
 

@@ -22,6 +22,7 @@ from domain.config import Config
 from domain.decision import seal
 from domain.episodes import REGARD
 from domain.groups import Group
+from domain.ids import stream_kind
 from domain.inhibition import INHIBIT, inhibitor, sides
 from domain.reviewing import REVIEW, Known
 from domain.suppression import QUIET, Past, Suppression, next_change, suppression
@@ -107,8 +108,14 @@ class Reviewer:
         self._go_on(due, None)
 
     def _regard(self, due: Due) -> None:
-        """What is suppressed in a group, because something that does so has ended by itself."""
+        """What is suppressed in a group, because something that does so has ended by itself; or one alert, because it
+        says something else.
+        """
         now = self.clock()
+        if stream_kind(due.key) != "group":
+            self._decide_all([due.key], now)
+            self._go_on(due, None)
+            return
         self._decide_all(sorted(self._suppressed(due.key)), now)
         left = [why.until for why in self._suppressed(due.key).values() if why.reason in QUIET and why.until]
         self._go_on(due, min((at for at in left if at > now), default=None))
