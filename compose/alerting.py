@@ -111,8 +111,10 @@ def print_alert(screen: Console, one: AlertDetail) -> None:
         f"{one.group_firing:,} firing in its group"
     )
     if standing := _standing(one):
-        until = one.suppressed.until if one.suppressed else None
-        screen.print(escape(standing) + (f" until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if until else ""))
+        until, revision = (one.suppressed.until, one.suppressed.revision) if one.suppressed else (None, None)
+        more = f" until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if until else ""
+        more += f" (configuration {revision})" if revision is not None else ""
+        screen.print(escape(standing) + more)
     if one.erased:
         screen.print("Its texts were erased.")
     _print_pairs(screen, "label", one.labels)

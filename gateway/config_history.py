@@ -22,6 +22,8 @@ from streams.store.base import Recorded, Store
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 CHUNK = 20
 """Events read at once: those of one apply stand together."""
+TOLD = {**KINDS, "silences": "silence"}
+"""Kinds of objects that have a history, by their names in paths: also those that have an API of their own."""
 PERSONAL = FieldChange("personal data", None, None)
 
 READS = documented("unauthenticated", "forbidden", "bad_request_fields", "unavailable")
@@ -46,9 +48,9 @@ def show_history(
     if (kind is None) != (id is None):
         raise Refusal("bad_request_fields", "`kind` and `id` belong together.", field="kind" if kind is None else "id")
     if kind is not None:
-        if kind not in KINDS and kind not in KINDS.values():
+        if kind not in TOLD and kind not in TOLD.values():
             raise Refusal("bad_request_fields", "There is no such kind of object.", field="kind")
-        found: Iterator[Recorded] = reversed(store.history(config_stream(org, KINDS.get(kind, kind), id or "")))
+        found: Iterator[Recorded] = reversed(store.history(config_stream(org, TOLD.get(kind, kind), id or "")))
     else:
         found = newest_first(store)
     streams: dict[str, Sequence[Recorded]] = {}

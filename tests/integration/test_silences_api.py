@@ -408,3 +408,13 @@ def test_refusals_at_our_own_address_are_problems(world: GatewayWorld) -> None:
     problem_of(post_once(world, body(world, minutes=-1), "k"), 422, "bad_request_fields")
     problem_of(post_once(world, body(world), "k", role="viewer"), 403, "forbidden")
     assert post_once(world, body(world), "k").status_code == 200, "what was refused is not kept"
+
+
+@pytest.mark.parametrize("kind", ["silence", "silences"])
+def test_a_silence_has_a_history_of_its_own(world: GatewayWorld, kind: str) -> None:
+    first = post_once(world, body(world), "k").json()["silenceID"]
+    post_once(world, body(world, matcher("service", "catalogue")), "another")
+    assert world.request("DELETE", f"/api/v2/silence/{first}", KEYS["responder"]).status_code == 200
+    query = {"kind": kind, "id": first}
+    told = world.request("GET", "/api/v1/config/history", KEYS["admin"], params=query).json()["changes"]
+    assert [(one["kind"], one["id"]) for one in told] == [("silence", first)] * 2

@@ -78,7 +78,10 @@ def test_what_is_said_of_a_silenced_alert(world: ReadWorld, tocsin: Callable[...
     name = world.silence(minutes=30, service="payments")
     world.fire("ServiceDown", service="payments")
     whole = id_of(world, "ServiceDown", service="payments")
-    assert f"not spoken of: silence {name} until 2026-03-02 03:30:00 UTC" in tocsin("show", whole).stdout
+    assert (
+        f"not spoken of: silence {name} until 2026-03-02 03:30:00 UTC (configuration {world.store.config().revision})"
+        in tocsin("show", whole).stdout
+    )
     refused = tocsin("ack", whole)
     assert refused.exit_code == 1 and f"because of silence/{name}" in refused.stderr
 
