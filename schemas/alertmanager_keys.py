@@ -45,7 +45,7 @@ NO = frozenset(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"
 LONGEST = 9_223_372_036_854
 """Milliseconds of the longest duration that Go has: 63 bits of nanoseconds."""
 
-_LABEL = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_LABEL = re.compile(r"(?!\.\.\.$)[^@\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]{0,127}")
 _SMARTHOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*):[^:\[\]]+")
 _HIDDEN = "<secret>"
 """Stands for an address in configuration that was read back from a running Alertmanager."""
@@ -64,10 +64,13 @@ def closed(file: Import, node: Node | None, path: Path, known: Collection[str]) 
 
 
 def is_label(file: Import, node: Node, path: Path, name: str) -> bool:
-    """Whether `name` is that of a label in every version of Alertmanager; others are refused."""
+    """Whether `name` is that of a label, as Alertmanager has it since 0.27: any text; others are refused.
+
+    One with an @ in front would be a fact here, and `...` stands for all labels.
+    """
     if _LABEL.fullmatch(name):
         return True
-    remedy = "Write letters, digits and _; another name (UTF-8) is to be added to what is imported"
+    remedy = "Write 1 to 128 characters, without control characters, that do not begin with @"
     file.refuse(node, path, f"`{name}` is not a label name", remedy)
     return False
 

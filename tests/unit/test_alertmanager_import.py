@@ -206,17 +206,28 @@ class TestReceivers:
 
 
 class TestLabels:
+    @pytest.mark.parametrize("name", ["a.b", "a b", "größe", "1a", "a:b"])
+    def test_names_are_any_text_as_since_0_27(self, name: str) -> None:
+        config, _ = imported(
+            "receivers: [{name: a}]\n"
+            f"route: {{receiver: a, group_by: ['{name}'], routes: [{{match: {{'{name}': c}}}}]}}\n"
+            f"inhibit_rules: [{{equal: ['{name}'], source_match: {{'{name}': c}}, target_match_re: {{'{name}': c}}}}]"
+        )
+        assert config.root is not None
+        assert config.root.group_by == (name,)
+        assert config.root.routes[0].matchers[0].label == name
+        (rule,) = config.inhibition_rules.values()
+        assert rule.equal == (name,)
+
     @pytest.mark.parametrize(
-        "text",
+        ("text", "name"),
         [
-            "receivers: [{name: a}]\nroute: {receiver: a, group_by: [a.b]}",
-            "receivers: [{name: a}]\nroute: {receiver: a, routes: [{match: {a.b: c}}]}",
-            "receivers: [{name: a}]\nroute: {receiver: a, routes: [{match_re: {a.b: c}}]}",
-            f"{SMALL}inhibit_rules: [{{equal: [a.b]}}]",
-            f"{SMALL}inhibit_rules: [{{source_match: {{a.b: c}}}}]",
-            f"{SMALL}inhibit_rules: [{{target_match_re: {{a.b: c}}}}]",
+            ("receivers: [{name: a}]\nroute: {receiver: a, group_by: ['@team']}", "@team"),
+            ("receivers: [{name: a}]\nroute: {receiver: a, routes: [{match: {'@team': c}}]}", "@team"),
+            (f"{SMALL}inhibit_rules: [{{equal: ['...']}}]", "..."),
+            (f"{SMALL}inhibit_rules: [{{equal: ['']}}]", ""),
         ],
     )
-    def test_names_are_those_of_every_version(self, text: str) -> None:
+    def test_what_means_something_else_here_is_refused(self, text: str, name: str) -> None:
         (error,) = refused(text)
-        assert "`a.b` is not a label name. Write letters, digits and _" in error
+        assert f"`{name}` is not a label name. Write 1 to 128 characters" in error
