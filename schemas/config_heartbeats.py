@@ -30,6 +30,9 @@ def _free(labels: dict[str, str]) -> dict[str, str]:
     taken = next((name for name in labels if name in OURS), None)
     if taken:
         wrong(f"The alert has a label `{taken}` anyway", "Remove it; service, team and severity have keys of their own")
+    fact = next((name for name in labels if name.startswith("@")), None)
+    if fact:
+        wrong(f"`{fact}` would be a fact, and no label", "Write a name that does not begin with @")
     return labels
 
 
