@@ -11,16 +11,17 @@ from datetime import datetime
 from functools import partial
 from typing import Literal
 
-from domain import escalations, folding, ids, incidents, reviewing, stepping
+from domain import escalations, folding, ids, incidents, reporting, reviewing, stepping
 from domain.alerts import Alert, AlertRow, AlertStatus, Receipt
 from domain.belonging import GroupAttached
 from domain.book import Book, Due, Entry
 from domain.config import Config
 from domain.decision import PayloadRef
-from domain.folding import Report, Way
+from domain.folding import Way
 from domain.groups import EpisodeOpened, Group
 from domain.inhibition import Inhibitor
 from domain.matching import Matcher
+from domain.reporting import Report
 from domain.routing import Node, Routing
 from domain.suppression import Past, Suppression, suppression
 
@@ -195,7 +196,7 @@ def tried(node: Node, facts: Mapping[str, str]) -> TriedRoute:
 
 def _folded(book: Book, report: Report, now: datetime) -> Explained:
     """Fold one report and tell what came of it, but for what escalates."""
-    config, facts = book.config, folding.facts_of(book.config, report)
+    config, facts = book.config, reporting.facts_of(book.config, report)
     if config.tree is None:
         raise ValueError("no routing tree is configured")
     routes, way = config.routes(facts), tried(config.tree, facts)
@@ -227,7 +228,7 @@ def _on_ways(book: Book, report: Report, routes: Sequence[Routing], now: datetim
 def _routed(book: Book, report: Report, way: Way, row: AlertRow | None, routes: Sequence[Routing]) -> Routing:
     """The route of a way: what fires already is judged by that which has brought it into its group."""
     if row and _fires(row):
-        return reviewing.way_of(book.config, book.org, folding.facts_of(book.config, report), row)
+        return reviewing.way_of(book.config, book.org, reporting.facts_of(book.config, report), row)
     return way.routed or routes[0]
 
 
@@ -267,11 +268,11 @@ def _quieting(book: Book, report: Report, alert: str, routed: Routing, now: date
     gone.
     """
     config, row = book.config, book.alerts.get(alert)
-    facts = folding.facts_of(config, report)
+    facts = reporting.facts_of(config, report)
     flips = (now,) if row is None else row.flips if _fires(row) else row.flipped(now)
     stream = row.group if row and row.group and _fires(row) else ids.group_stream(book.org, routed.group_key)
     past = Past(flips, book.read(stream, Group).ended_at)
-    asked = _Asked(config, routed, book.inhibitor(alert, folding.sides_of(config, report)), past)
+    asked = _Asked(config, routed, book.inhibitor(alert, reporting.sides_of(config, report)), past)
     while why := suppression(asked.config, facts, asked.routed, asked.inhibitor, asked.past, now):
         yield why
         asked = asked.without(why)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain import folding, ids
+from domain import folding, ids, reporting
 from domain.alerts import Alert, AlertStatus, Receipt
 from domain.book import Book, Due
 from domain.decision import Actor, Cause
@@ -47,7 +47,7 @@ def alert_of(org: str, name: str) -> str:
 
 def report_of(
     heartbeat: Heartbeat | None, name: str, known: Known | None, now: datetime, write: Write, salt: bytes
-) -> folding.Report | None:
+) -> reporting.Report | None:
     """What a look at a heartbeat reports of its alert: that it is missed, or is not; None when nobody can tell yet.
 
     The look stands for a receipt. Parameters: `known` is None when the heartbeat is not expected; `salt` is for the
@@ -63,10 +63,10 @@ def report_of(
     pointer = f"due/{HEARTBEAT}/{name}"
     receipt = Receipt(f"{HEARTBEAT}/{name}/{now.isoformat()}", HEARTBEAT, now, pointer)
     cause = Cause(Actor("system", "pager"), "pager", pointer, name, receipt.id)
-    return folding.Report(alert, 0, receipt, write(alert), salt, cause=cause)
+    return reporting.Report(alert, 0, receipt, write(alert), salt, cause=cause)
 
 
-def look(book: Book, due: Due, report: folding.Report | None, known: Known | None, now: datetime) -> None:
+def look(book: Book, due: Due, report: reporting.Report | None, known: Known | None, now: datetime) -> None:
     """Decide what a heartbeat's deadline brings, into `book`, and when to look again; never, unless it pings.
 
     `book` must hold what folding `report` takes, which is what `report_of` makes of `known`. `due` is the claimed

@@ -22,6 +22,7 @@ from domain import (
     ids,
     incidents,
     pages,
+    reporting,
     reviewing,
     stepping,
 )
@@ -218,20 +219,20 @@ class Rederiver:
         fold.fold_way(book, report, self._way(report, name))
         return book.entries
 
-    def _way(self, report: fold.Report, name: str) -> fold.Way:
+    def _way(self, report: reporting.Report, name: str) -> fold.Way:
         """The alert that an event names: the reported one, or it on one of its further routes."""
         if report.alert.status is AlertStatus.FIRING:
-            names = fold.way_ids(self.org, self.inputs.config, report)
-            routed = dict(zip(names, fold.routes_of(self.inputs.config, report), strict=True))
+            names = reporting.way_ids(self.org, self.inputs.config, report)
+            routed = dict(zip(names, reporting.routes_of(self.inputs.config, report), strict=True))
             return fold.Way(name, routed.get(name))
         return fold.Way(name)
 
-    def _report(self, run: Run, reported: Reported, alert: Alert, body: bytes, salt: bytes) -> fold.Report:
+    def _report(self, run: Run, reported: Reported, alert: Alert, body: bytes, salt: bytes) -> reporting.Report:
         cause, decided_at = run[0].decision.cause, run[0].decision.decided_at
         receipt, _, index = cause.causation_id.rpartition("#")
         started = _first(run, escalations.Started)
         held = started.first_at if started else decided_at
-        return fold.Report(
+        return reporting.Report(
             alert,
             int(index),
             Receipt(receipt, cause.actor.id, reported.received_at, cause.pointer),
@@ -242,7 +243,7 @@ class Rederiver:
         )
 
     def _place(
-        self, book: Book, alert: str, report: fold.Report, reported: Reported, recorded: Recorded, field: str
+        self, book: Book, alert: str, report: reporting.Report, reported: Reported, recorded: Recorded, field: str
     ) -> None:
         """Put the alert's row into the book, as the event found it, where that agrees with the log."""
         if reported.prior is None:
@@ -303,7 +304,7 @@ class Rederiver:
         known = heartbeating.known_of(heartbeat, alert, now)
         report = heartbeating.report_of(heartbeat, name, known, now, write_alert, salt)
         if report is not None:
-            self._place(book, fold.alert_id_of(self.org, report), report, reported, recorded, field)
+            self._place(book, reporting.alert_id_of(self.org, report), report, reported, recorded, field)
         heartbeating.look(book, Due(heartbeating.HEARTBEAT, name, now), report, known, now)
         return book.entries
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from domain.alerts import AlertStatus
 from domain.book import Book
-from domain.folding import Report, alert_id_of, facts_of
 from domain.heartbeats import Heartbeat
+from domain.reporting import Report, alert_id_of, facts_of
 from streams.store.base import Store
 
 

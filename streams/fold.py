@@ -15,15 +15,15 @@ from typing import TypeVar
 import structlog
 from prometheus_client import Counter
 
-from domain import expiry, folding, ids
+from domain import expiry, folding, ids, reporting
 from domain.alerts import AlertRow, Receipt
 from domain.book import Book, Due, Loaded
 from domain.config import Config
 from domain.decision import Actor, Cause
-from domain.folding import Report
 from domain.groups import AlertReleased, AlertSuppressed, Group
 from domain.incidents import Opened
 from domain.intake import AlertsLost
+from domain.reporting import Report
 from domain.troubles import Trouble, fall_back
 from schemas.payloads import write_alert
 from schemas.received import AlertReceived, encode
@@ -253,16 +253,16 @@ class Fold:
     def opened(self, reports: Sequence[Report], numbers: Iterator[int], troubles: Iterable[Trouble] = ()) -> Book:
         """A book that holds all that folding these reports, and telling of these troubles, may look at."""
         config = self.store.config()
-        rows = self.store.alerts({folding.alert_id_of(self.org, report) for report in reports})
-        ways = folding.ways_involved(self.org, config, reports, rows)
+        rows = self.store.alerts({reporting.alert_id_of(self.org, report) for report in reports})
+        ways = reporting.ways_involved(self.org, config, reports, rows)
         if ways:
             rows |= self.store.alerts(ways)
-        involved = set(folding.groups_involved(self.org, config, reports, rows))
+        involved = set(reporting.groups_involved(self.org, config, reports, rows))
         involved |= {ids.group_stream(self.org, trouble.key) for trouble in troubles}
-        candidates, streams = joinable(self.store, folding.spots_involved(self.org, config, reports, rows))
+        candidates, streams = joinable(self.store, reporting.spots_involved(self.org, config, reports, rows))
         book = self._book(config, self.store.load(involved) | streams, rows, numbers)
         book.candidates = candidates
-        add_inhibition(self.store, book, folding.places_involved(config, reports))
+        add_inhibition(self.store, book, reporting.places_involved(config, reports))
         return book
 
     def _book(
@@ -270,7 +270,7 @@ class Fold:
     ) -> Book:
         """A book with these streams, the incidents of its groups and alerts, and what belongs to those."""
         groups = [loaded.state for loaded in streams.values() if isinstance(loaded.state, Group)]
-        streams |= self.store.load(folding.incidents_involved(self.org, groups, rows.values()))
+        streams |= self.store.load(reporting.incidents_involved(self.org, groups, rows.values()))
         pending = add_escalations(self.store, self.org, streams)
         return Book(self.org, config, streams, dict(rows), pending, numbers, TZ_VERSION)
 

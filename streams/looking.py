@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Protocol
 
-from domain import folding
+from domain import reporting
 from domain.alerts import Alert, AlertRow
 from domain.book import Book, Lazily, Loaded
 from domain.config import Config
@@ -78,9 +78,9 @@ def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: d
     Raises ValueError when no usable routing tree is configured, Unavailable when the view does not answer.
     """
     reports = [report_of(alert, integration, index, now) for index, alert in enumerate(alerts)]
-    rows = view.alerts({folding.alert_id_of(org, report) for report in reports})
+    rows = view.alerts({reporting.alert_id_of(org, report) for report in reports})
     config = view.config()
-    rows |= view.alerts(folding.ways_involved(org, config, reports, rows))
+    rows |= view.alerts(reporting.ways_involved(org, config, reports, rows))
     book = Book(
         org,
         config,
@@ -89,10 +89,10 @@ def look(view: View, org: str, integration: str, alerts: Sequence[Alert], now: d
         numbers=repeat(0),
         tz_version=TZ_VERSION,
     )
-    spots = folding.spots_involved(org, config, reports, {})
+    spots = reporting.spots_involved(org, config, reports, {})
     if spots:
         book.candidates = view.candidates(spots)
     if config.inhibition_rules:
         book.standing |= view.standing(rows)
-        book.sources |= view.sources(folding.places_involved(config, reports))
+        book.sources |= view.sources(reporting.places_involved(config, reports))
     return explain(book, reports, now)

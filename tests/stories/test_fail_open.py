@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain import folding, routing
+from domain import folding, reporting, routing
 from domain.config import Config
 from schemas.received import received
 from schemas.sources import SOURCES
@@ -20,9 +20,9 @@ from tests.world import alert, webhook
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryWorld]:
     """A world with a bug: alerts named Poison cannot be routed."""
-    routes_of = folding.routes_of
+    routes_of = reporting.routes_of
 
-    def broken(config: Config, said: folding.Report) -> tuple[routing.Routing, ...]:
+    def broken(config: Config, said: reporting.Report) -> tuple[routing.Routing, ...]:
         if said.alert.labels["alertname"] == "Poison":
             raise ValueError("a bug")
         return routes_of(config, said)

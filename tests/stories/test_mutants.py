@@ -84,8 +84,8 @@ MUTANTS = {
     ),
     "an alert expires that was heard of": (
         "domain/expiry.py",
-        "    return row.last_seen + timedelta",
-        "    return row.first_seen + timedelta",
+        "    silent = row.last_seen + timedelta",
+        "    silent = row.first_seen + timedelta",
     ),
     "a silenced alert opens an incident": (
         "domain/folding.py",

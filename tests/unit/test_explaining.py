@@ -12,7 +12,7 @@ from domain import escalations, groups, incidents
 from domain.alerts import Alert, AlertRow
 from domain.belonging import GroupAttached
 from domain.explaining import Explained, OnWay, TriedRoute
-from domain.folding import alert_id_of
+from domain.reporting import alert_id_of
 from domain.routing import found
 from gateway.past import Past
 from schemas.sources import SOURCES
