@@ -1,6 +1,6 @@
 """What must hold of correlation, whatever happens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from domain.belonging import GroupAttached
@@ -20,8 +20,18 @@ def what_is_joined_is_open_and_was_opened_lately(log: Sequence[Recorded]) -> Non
             continue
         before = states.get(event.stream, initial(event.stream))
         if isinstance(event.event, GroupAttached) and event.event.reason == "correlation":
-            assert isinstance(before, Incident) and before.is_open and before.opened_at
-            assert event.decision.decided_at - before.opened_at <= WITHIN
+            assert isinstance(before, Incident) and before.is_open
+            same = [before, *(state for state in states.values() if _leads_to(states, state, before))]
+            assert event.decision.decided_at - max(state.opened_at for state in same if state.opened_at) <= WITHIN
         after = evolve(event.stream, before, event.event)
         assert isinstance(after, Incident)
         states[event.stream] = after
+
+
+def _leads_to(states: Mapping[str, Incident], state: Incident, winner: Incident) -> bool:
+    """Whether an incident is merged into the other, or into one that is: what joins it joins that one."""
+    while state.into:
+        state = states[state.into]
+        if state is winner:
+            return True
+    return False
