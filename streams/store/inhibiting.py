@@ -48,6 +48,8 @@ class Inhibiting(Connected):
         return found
 
     def standing(self, alerts: Collection[str]) -> dict[str, tuple[Side, ...]]:
+        if not alerts:
+            return {}
         rows = self._rows(
             "select *, alert::text as name from inhibition where alert = any(%b::uuid[]) order by rule, key",
             (list(alerts),),
