@@ -22,7 +22,8 @@ from gateway.asking import Ref
 from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_body, read_json_body, validated
-from gateway.commands import Once, Origin, execute
+from gateway.commands import Origin, execute
+from gateway.once import Once
 from gateway.parts import Parts
 from gateway.refusals import Refusal, documented, request_id_of
 from gateway.state import Here

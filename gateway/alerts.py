@@ -16,7 +16,8 @@ from gateway.asking import READS_ONE, viewers
 from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_body
-from gateway.commands import Once, Origin
+from gateway.commands import Origin
+from gateway.once import Once
 from gateway.refusals import documented, request_id_of
 from gateway.state import Here
 from schemas.api_alerts import AlertAnswer, AlertDetail, SuppressedUntil

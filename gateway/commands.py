@@ -18,10 +18,11 @@ from domain.decision import Actor, Cause, Refused
 from domain.events import Event
 from domain.ids import derive, stream_kind, stream_uuid
 from domain.merging import Merge
+from gateway.once import Once, answered, kept
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from schemas.api import CommandAnswer
-from streams.store.base import CommandRecord, Save, Store
+from streams.store.base import Save, Store
 from streams.store.deciding import decide, open_command
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ STATUS_CHANGES: Mapping[type[Event], str] = {
     incidents.Started: "started",
     incidents.Resolved: "resolved",
     incidents.Reopened: "reopened",
+    incidents.Reannounced: "announced again",
     belonging.Merged: "merged into another",
     belonging.Unmerged: "taken out of another",
 }
@@ -52,15 +54,6 @@ OTHER_CHANGES: Mapping[type[Event], str] = {
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _REF = re.compile(rf"(?:inc-)?[0-9]{{1,15}}|(?:incident-)?(?P<uuid>{_UUID})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """What makes a command that is asked twice be decided once: who asks, under which key, and the request's sha256."""
-
-    api_key: str
-    key: str
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +82,9 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     Unavailable when Postgres does not answer. It may have been saved then: the same request under the same idempotency
     key finds out.
     """
-    known = _answered(parts.store, origin.once)
-    if known is not None:
-        return known
+    before = answered(parts.store, origin.once, CommandAnswer)
+    if before is not None:
+        return _repeated(*before)
     command_id = parts.ids()
     if isinstance(command, Merge):
         command = replace(command, into=_stream(parts, command.into))
@@ -100,16 +93,16 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     decided: list[tuple[CommandAnswer, bool]] = []
 
     def attempt() -> Save:
-        known = _answered(parts.store, origin.once)
+        known = answered(parts.store, origin.once, CommandAnswer)
         if known is not None:
-            decided.append((known, True))
+            decided.append((_repeated(*known), True))
             return Save(Book(parts.settings.org, Config(), {}))
         book, stream = _opened(parts, asked_of, command, origin)
         book.numbers = (number for _ in repeat(None) for number in parts.store.next_numbers(1))
         _check(parts.store, book, stream, ref, origin.versions)
         answer = _decide(book, stream, command, cause, parts)
         decided.append((answer, False))
-        return Save(book, command=_record(origin.once, answer, parts))
+        return Save(book, command=kept(parts, origin.once, answer))
 
     position = decide(parts.store, attempt)
     answer, repeated = decided[-1]
@@ -159,6 +152,10 @@ def _decide(book: Book, stream: str, command: PersonCommand, cause: Cause, parts
     )
 
 
+def _repeated(answer: CommandAnswer, position: int) -> CommandAnswer:
+    return answer.model_copy(update={"position": position})
+
+
 def _other(book: Book, stream: str) -> str | None:
     """The other incident that was written, of a command that is about two of them."""
     streams = (entry.stream for entry in book.entries if entry.stream != stream)
@@ -186,23 +183,6 @@ def _last(store: Store, stream: str, kinds: Mapping[type[Event], str] | None = N
         return "it is as it was opened"
     actor = last.decision.cause.actor
     return f"{told[type(last.event)]} by {actor.kind} {actor.id} at {last.decision.decided_at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _answered(store: Store, once: Once | None) -> CommandAnswer | None:
-    """What was answered to the same request. Raises Refusal when it was another one."""
-    known = store.answered(once.api_key, once.key) if once else None
-    if known is None or once is None:
-        return None
-    if known.digest != once.digest:
-        detail = "Another method, path or body was sent under this Idempotency-Key before."
-        raise Refusal("idempotency_key_reused", detail, field="Idempotency-Key")
-    return CommandAnswer.model_validate_json(known.answer).model_copy(update={"position": known.position})
-
-
-def _record(once: Once | None, answer: CommandAnswer, parts: Parts) -> CommandRecord | None:
-    if once is None:
-        return None
-    return CommandRecord(once.api_key, once.key, once.digest, answer.model_dump_json().encode(), parts.clock())
 
 
 def well_formed(ref: str) -> bool:

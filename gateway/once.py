@@ -3,16 +3,25 @@
 The answer is kept in the save that it is about, for 24 hours.
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from gateway.commands import Once
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from streams.store.base import CommandRecord, Store
 
 A = TypeVar("A", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What makes a command that is asked twice be decided once: who asks, under which key, and the request's sha256."""
+
+    api_key: str
+    key: str
+    digest: bytes
 
 
 def answered(store: Store, once: Once | None, answer: type[A]) -> tuple[A, int] | None:

@@ -20,10 +20,9 @@ from gateway.alertmanager import AlertmanagerRoute, documented
 from gateway.auth import AtLeast, Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_json_body, validated
-from gateway.commands import Once
 from gateway.examples import SILENCE, json_body
 from gateway.hiding import warnings_of
-from gateway.once import answered, kept
+from gateway.once import Once, answered, kept
 from gateway.openapi import VERSION
 from gateway.refusals import Refusal
 from gateway.state import Gateway, Here

@@ -9,8 +9,8 @@ from gateway.alerts import Key
 from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_json_body, validated
-from gateway.commands import Once
 from gateway.examples import SILENCE, json_body
+from gateway.once import Once
 from gateway.refusals import documented
 from gateway.silences import Asked, silenced
 from gateway.state import Here

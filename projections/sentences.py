@@ -13,6 +13,7 @@ from domain.config import Target
 from domain.decision import Actor
 from domain.erasing import PayloadErased
 from domain.intake import AlertsLost
+from domain.spans import span
 from streams.store.base import Recorded
 
 First = escalations.Started | pages.Queued | None
@@ -245,16 +246,6 @@ def plain(text: str, longest: int = LONGEST_NAME) -> str:
         text = "".join(c if c.isprintable() else " " for c in text)
     shown = " ".join(text.split())
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-
-
-def span(length: timedelta) -> str:
-    """A length of time in its two largest units: `30 s`, `12 min 5 s`, `2 h 5 min`, `3 d`."""
-    seconds = max(0, round(length.total_seconds()))
-    days, hours = seconds // 86400, seconds // 3600 % 24
-    units = ((days, "d"), (hours, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
-    first = next((index for index, (amount, _) in enumerate(units) if amount), len(units) - 1)
-    shown = [f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount]
-    return " ".join(shown) or "0 s"
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -12,7 +12,8 @@ from domain.decision import Actor, PayloadRef
 from domain.escalations import Notified
 from domain.events import EVENT_TYPES, Event
 from domain.severity import Severity
-from projections.sentences import First, plain, sentence, span
+from domain.spans import span
+from projections.sentences import First, plain, sentence
 from tests.projecting import ADA, ALERT, AM, INCIDENT, PAGER, POLICY, PRIOR, T0, fired, log, opened, resolved
 
 STARTED = escalations.Started(INCIDENT, 1, POLICY, T0, "r-1")
