@@ -102,8 +102,14 @@ def _row_of(name: str, report: Report, row: AlertRow | None, source_time: dateti
         ways=row.ways if row else (),
         suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
         acknowledged=row.acknowledged if row and alert.status is AlertStatus.FIRING else None,
-        ends_at=alert.ends_at if alert.status is AlertStatus.FIRING else None,
+        ends_at=_ends_at(report),
     )
+
+
+def _ends_at(report: Report) -> datetime | None:
+    """When a firing alert ends by its source's word. One that would have ended already is not taken at that word."""
+    ends_at = report.alert.ends_at if report.alert.status is AlertStatus.FIRING else None
+    return ends_at if ends_at and ends_at > report.receipt.received_at else None
 
 
 def _cause(report: Report) -> Cause:
@@ -253,31 +259,45 @@ def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = Non
 
 
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
-    """The same alert still fires: counted, and no event unless it became more severe."""
+    """The same alert still fires: counted, and no event unless it says another severity."""
     new = _row_of(row.id, report, row, source_time, _severity_now(book, report, row))
     if new.severity is not row.severity:
-        new = _said_anew(book, report, new)
-    if new.severity.worse_than(row.severity) and not row.suppressed:
-        incident = book.read(row.group or "", groups.Group).incident_of(row.episode) or ""
-        state = book.read(incident, incidents.Incident)
-        if state.is_open and new.severity.worse_than(state.severity):
-            involved = stepping.of_incident(book, incident, stops=False)
-            now = book.begin(_cause(report), report.receipt.received_at, involved)
-            worse = _raise(book, incident, new, _repeated(book, report, row, source_time))
-            stepping.tell_news(book, incident, worse, now)
-            book.end()
+        new = _changed(book, report, row, new)
     book.put_alert(new)
     expiry.watch(book, new)
 
 
-def _said_anew(book: Book, report: Report, row: AlertRow) -> AlertRow:
-    """The row of an alert that says another severity now: what matchers read of it from now on is what it says, and
-    whether it is spoken of is looked at again.
+def _changed(book: Book, report: Report, row: AlertRow, new: AlertRow) -> AlertRow:
+    """The `new` row of an alert that says another severity now: what matchers read of it is what it says from now on,
+    whether it is spoken of is looked at again, and its incident is as severe at least.
     """
-    now = report.receipt.received_at
-    book.place(row.id, row.group or "", sides_of(book.config, report), now)
+    group, receipt = row.group or "", report.receipt
+    incident = book.read(group, groups.Group).incident_of(row.episode) or ""
+    raises = bool(incident) and not row.suppressed and book.read(incident, incidents.Incident).is_open
+    involved = stepping.of_incident(book, incident, stops=False) if raises else []
+    now = book.begin(_cause(report), receipt.received_at, [group, *involved])
+    payload = _keep_payload(book, report)
+    changed = groups.AlertSeverityChanged(
+        alert=row.id,
+        integration=row.integration,
+        fingerprint=row.fingerprint,
+        episode=row.episode,
+        incident=incident,
+        severity=new.severity,
+        source_time=new.source_time,
+        received_at=new.received_at,
+        receipt=new.receipt,
+        payload=payload,
+        raw_digest=report.raw_digest,
+        prior=PriorAlert.of(row),
+    )
+    book.place(row.id, group, sides_of(book.config, report), now)
     book.wake(REGARD, row.id, now)
-    return replace(row, payload=_keep_payload(book, report).ref)
+    book.write(group, changed)
+    if raises and _raise(book, incident, new, _repeated(book, report, row, new.source_time)):
+        stepping.tell_news(book, incident, True, now)
+    book.end()
+    return replace(new, payload=payload.ref)
 
 
 def _severity_now(book: Book, report: Report, row: AlertRow) -> Severity:

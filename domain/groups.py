@@ -147,6 +147,25 @@ class AlertReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSeverityChanged:
+    """An alert that fires already says another severity: what matchers read of it from now on is in `payload`."""
+
+    type: ClassVar[str] = "group.alert_severity_changed.v1"
+    alert: str
+    integration: str
+    fingerprint: str
+    episode: int
+    incident: str
+    severity: Severity
+    source_time: datetime
+    received_at: datetime
+    receipt: str
+    payload: PayloadRef
+    raw_digest: str
+    prior: PriorAlert
+
+
+@dataclass(frozen=True, slots=True)
 class AlertFlapping:
     """An alert has begun and ended as often as its route puts up with: this is the last that is said of it until it was
     steady for a while. It changed so many times `within` some seconds.
@@ -184,6 +203,7 @@ GroupEvent = (
     | AlertExpired
     | AlertSuppressed
     | AlertReleased
+    | AlertSeverityChanged
     | AlertFlapping
     | answers.AlertAcknowledged
     | answers.AlertUnacknowledged
@@ -270,6 +290,8 @@ def evolve(group: Group, event: GroupEvent) -> Group:
         case AlertSuppressed():
             why = Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
             return replace(group, suppressed={**group.suppressed, event.alert: why}, key=event.group_key)
+        case AlertSeverityChanged():
+            return group
         case AlertFlapping():
             return replace(group, flapping={**group.flapping, event.alert: (event.changes, event.within)})
         case answers.AlertAcknowledged():

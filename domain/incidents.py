@@ -186,6 +186,11 @@ class Incident:
         return self.status not in (IncidentStatus.RESOLVED, IncidentStatus.MERGED)
 
     @property
+    def is_over(self) -> bool:
+        """Whether its alerts have ended or a person said so; one that is merged goes on as another."""
+        return self.status is IncidentStatus.RESOLVED
+
+    @property
     def name(self) -> str:
         """What people call it: INC-7."""
         return f"INC-{self.number}"

@@ -48,7 +48,7 @@ def join(
     the incidents of these and what belongs to them.
     """
     looked = looks(book.config, facts, routed)
-    at = {look.spot: (*book.candidates.at.get(look.spot, ()), *book.opened.get(look.spot, ())) for look in looked}
+    at = {look.spot: _standing(book, look.spot) for look in looked}
     opener = opener_of(integration, fingerprint)
     found = correlating.choose(
         looked, at, opener, now, lambda candidate: leads_to(book, candidate.incident) is not None
@@ -64,6 +64,14 @@ def join(
     if incident != candidate.incident:
         name += f" (merged into {book.read(incident, incidents.Incident).name})"
     return Joining(incident, look.spot[0], look.why(name, now - candidate.opened_at))
+
+
+def _standing(book: Book, spot: Spot) -> list[Candidate]:
+    """The incidents at a spot, less those that have ended in this book: the store would not know of them any more."""
+    there = (*book.candidates.at.get(spot, ()), *book.opened.get(spot, ()))
+    states = {each.incident: book.streams[each.incident].state for each in there if each.incident in book.streams}
+    over = {name for name, state in states.items() if isinstance(state, incidents.Incident) and state.is_over}
+    return [candidate for candidate in there if candidate.incident not in over]
 
 
 def leads_to(book: Book, incident: str) -> str | None:

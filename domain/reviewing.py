@@ -50,7 +50,7 @@ def review(book: Book, alert_id: str, known: Known, now: datetime) -> None:
     group = book.read(row.group, groups.Group)
     before, past = group.suppressed.get(alert_id), Past(row.flips, group.ended_at)
     why = suppression(book.config, facts, routed, book.inhibitor(alert_id, sides), past, now)
-    if why and why != before:
+    if why and (before is None or replace(why, by_group=before.by_group) != before):
         _suppress(book, row, known, why, now)
     elif before and not why:
         _release(book, row, known, before, routed, now)

@@ -27,6 +27,7 @@ AlertEvent = (
     | groups.AlertExpired
     | groups.AlertSuppressed
     | groups.AlertReleased
+    | groups.AlertSeverityChanged
     | groups.AlertFlapping
     | answers.AlertAcknowledged
     | answers.AlertUnacknowledged

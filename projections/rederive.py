@@ -59,7 +59,7 @@ ASKED: Mapping[type[Answer], AlertCommand] = {
     answers.AlertUnacknowledged: UnacknowledgeAlert(),
     answers.AlertClosed: CloseAlert(),
 }
-Reported = groups.AlertFired | groups.AlertRefired | groups.AlertResolved | Repeat
+Reported = groups.AlertFired | groups.AlertRefired | groups.AlertSeverityChanged | groups.AlertResolved | Repeat
 """What an event says of the report that it was decided on."""
 
 
@@ -250,7 +250,9 @@ class Rederiver:
             return
         row = row_before(self.org, alert, report.receipt.integration, report.alert.fingerprint, reported.prior)
         self._agrees(alert, reported.prior, recorded, field)
-        book.alerts[alert] = row
+        state = self.asof[reported.prior.group].state if reported.prior.group else None
+        why = state.suppressed.get(alert) if isinstance(state, Group) else None
+        book.alerts[alert] = replace(row, suppressed=str(why) if why else None)
 
     def _agrees(self, alert: str, prior: PriorAlert, recorded: Recorded, field: str = "data.") -> None:
         """Raises Tampered when the alert's group says otherwise of how the alert was before."""
@@ -466,7 +468,12 @@ def _report_in(run: Run) -> tuple[Recorded, Reported, str]:
     """The event that says which report a run was decided on, what it says, and under which field."""
     for recorded in run:
         match recorded.event:
-            case groups.AlertFired() | groups.AlertRefired() | groups.AlertResolved() as event:
+            case (
+                groups.AlertFired()
+                | groups.AlertRefired()
+                | groups.AlertSeverityChanged()
+                | groups.AlertResolved() as event
+            ):
                 return recorded, event, "data."
             case incidents.SeverityChanged(repeat=Repeat() as repeat):
                 return recorded, repeat, "data.repeat."

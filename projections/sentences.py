@@ -200,6 +200,8 @@ def _group(event: groups.GroupEvent, actor: str) -> str:
             return f"{_alert(event.fingerprint)} is suppressed by {_rule(event)}{until}"
         case groups.AlertReleased():
             return f"{_alert(event.fingerprint)} is not suppressed by {_rule(event)} any more"
+        case groups.AlertSeverityChanged():
+            return f"{_alert(event.fingerprint)} is {event.severity.value} now"
         case groups.AlertFlapping():
             within = span(timedelta(seconds=event.within))
             return f"{_alert(event.fingerprint)} is flapping: it changed {event.changes} times in {within}"

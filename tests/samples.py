@@ -60,6 +60,9 @@ SAMPLES: tuple[Event, ...] = (
     groups.AlertExpired(*_ENDED, LATER, 7, LATER + timedelta(hours=1), FIRING),
     groups.AlertSuppressed(*_ENDED, "inhibition", "worse", None, OTHER, GROUP, '{}:{alertname="x"}', PAYLOAD, FIRING),
     groups.AlertReleased(*_ENDED, "silence", SILENCE, PAYLOAD, FIRING),
+    groups.AlertSeverityChanged(
+        *_ENDED, Severity.LOW, LATER, LATER, "r-2", PayloadRef("alert/r-2/0", "ab" * 32), "cd" * 32, FIRING
+    ),
     groups.AlertFlapping(*_ENDED, 5, 600.0),
     answers.AlertAcknowledged(*_ENDED, FIRING),
     answers.AlertUnacknowledged(*_ENDED, FIRING),

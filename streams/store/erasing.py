@@ -34,7 +34,7 @@ ALERT_REFS = """
 select coalesce(state #>> '{data,payload,ref}', state #>> '{data,repeat,payload,ref}') as ref from (
     select convert_from(state, 'UTF8')::jsonb as state from stored_events
     where topic in ('group.alert_fired.v1', 'group.alert_refired.v1', 'group.alert_resolved.v1',
-        'incident.severity_changed.v1')
+        'group.alert_severity_changed.v1', 'incident.severity_changed.v1')
 ) as e where state #>> %(path)s = %(value)s
 """
 INCIDENT_REFS = """

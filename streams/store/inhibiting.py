@@ -16,7 +16,7 @@ select r.rule, r.key, found.alert::text as alert, found.is_target, found."group"
 from unnest(%b::text[], %b::text[]) as r(rule, key), (values (true), (false)) as kind(is_target), lateral (
     select i.alert, i.is_target, s."group" from inhibition i join alert_state s on s.id = i.alert
     where i.rule = r.rule and i.key = r.key and i.is_source and i.is_target = kind.is_target and s.status = 'firing'
-    limit 2
+    order by i.alert limit 2
 ) as found
 """
 INHIBITED: LiteralString = """

@@ -92,7 +92,7 @@ class MemoryStore(MemoryClaims):
     def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
         found: dict[Place, dict[str, Source]] = {}
         with self._changed:
-            for alert, side in self._sides():
+            for alert, side in sorted(self._sides(), key=lambda stands: stands[0]):
                 here = found.setdefault(side.place, {}) if side.place in places and side.is_source else None
                 if here is not None and sum(of.is_target == side.is_target for of in here.values()) < 2:
                     here[alert] = Source(self._alerts[alert].group or "", side.is_target)

@@ -143,7 +143,7 @@ def test_a_group_is_attached_and_detached(world: GatewayWorld) -> None:
         ("split", {"alerts": []}, "alerts"),
         ("split", {"alerts": ["x"]}, "alerts"),
         ("split", {"alerts": [NOBODY]}, "alerts"),
-        ("attach", {"group": NOBODY, "alerts": [NOBODY]}, ""),
+        ("attach", {"group": NOBODY, "alerts": [NOBODY]}, "alerts"),
         ("attach", {"group": NOBODY}, "group"),
         ("detach", {"group": NOBODY}, "group"),
     ],

@@ -48,6 +48,8 @@ class Say:
     fires: bool
     late: int = 0
     """Seconds that the report lay somewhere: it was received so long ago."""
+    severity: str | None = None
+    """What it says of its severity under the same fingerprint; None: as ever."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class MeddledStore(MemoryStore):
 
 
 late = st.sampled_from([0, 0, 40, 90])
-says = st.builds(Say, st.integers(0, len(ALERTS) - 1), st.booleans(), late)
+severities = st.sampled_from([None, None, None, "critical", "warning"])
+says = st.builds(Say, st.integers(0, len(ALERTS) - 1), st.booleans(), late, severities)
 verbs = st.sampled_from(["ack", "unack", "start", "resolve", "reopen", "assign", "comment"])
 alert_verbs = st.sampled_from(["ack", "ack", "unack", "resolve"])
 outcomes = st.sampled_from([Retry("r"), Uncertain("u"), Rejected("x")])
@@ -176,6 +179,7 @@ phrases = st.one_of(
     numbers.map(lambda alert: [Say(alert, True), DoAlert("ack", alert), DoAlert("unack", alert)]),
     numbers.map(lambda alert: [Say(alert, True), DoAlert("resolve", alert), Say(alert, True), SayAgain(0)]),
     numbers.map(lambda alert: [Hush(alert, 30, 0), Say(alert, True), EndHush(1)]),
+    numbers.map(lambda alert: [Say(alert, True), *(Say(alert, True, 0, word) for word in ("info", "critical"))]),
     st.just([Say(0, True), Say(1, True), Hush(0, 5, 0), Wait(301)]),
 )
 """Steps, and the turns that lead somewhere more often than chance would."""
@@ -209,6 +213,8 @@ def report(world: MemoryWorld, said: Say, number: int) -> AlertReceived:
     name, labels = ALERTS[said.alert]
     now = world.now() - timedelta(seconds=said.late)
     member = alert(name, labels, now, None if said.fires else now)
+    if said.severity:
+        member["labels"]["severity"] = said.severity
     parsed = SOURCES["alertmanager"](json.dumps(webhook([member])).encode(), DEFAULT_LIMITS)
     return received(f"r-{number:04}", "alertmanager", now, parsed.alerts, parsed.raw, b"salt")
 

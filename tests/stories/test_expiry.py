@@ -46,6 +46,16 @@ def test_an_alert_ends_when_its_source_said_that_it_would(world: World) -> None:
     world.ack("INC-2")
 
 
+def test_a_firing_alert_that_would_have_ended_already_is_not_taken_at_that_word() -> None:
+    world = MemoryWorld()
+    ended = (world.now() - timedelta(minutes=1)).isoformat()
+    world.post(webhook([{**alert("ServiceDown", {"service": "payments"}, world.now()), "endsAt": ended}]))
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    world.advance(hours=1)
+    world.expect_incident("INC-1", status="acknowledged")
+
+
 @pytest.fixture
 def deaf() -> Iterator[MemoryWorld]:
     """A world in which an alert was heard of nine hours ago, and nobody looked since."""

@@ -123,6 +123,10 @@ OTHERS: list[tuple[Event, str]] = [
         "alert with fingerprint 955b3f2e0c1d4a77 is not suppressed by silence night any more",
     ),
     (
+        groups.AlertSeverityChanged(*WHICH, Severity.LOW, T0, T0, "r-9", TEXT, "cd" * 32, PRIOR),
+        "alert with fingerprint 955b3f2e0c1d4a77 is low now",
+    ),
+    (
         groups.AlertFlapping(*WHICH, 5, 600.0),
         "alert with fingerprint 955b3f2e0c1d4a77 is flapping: it changed 5 times in 10 min",
     ),

@@ -357,6 +357,7 @@ ALTERED: dict[str, tuple[str, object]] = {
     "group.alert_refired.v1": ("data.episode", 7),
     "group.alert_resolved.v1": ("data.episode", 7),
     "group.alert_expired.v1": ("data.last_seen", LATER),
+    "group.alert_severity_changed.v1": ("data.severity", "info"),
     "group.alert_flapping.v1": ("data.changes", 99),
     "group.alert_suppressed.v1": ("data.rule", "another"),
     "group.alert_released.v1": ("data.rule", "another"),
