@@ -165,9 +165,9 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
         joining.stand(book, facts, routed, new, now)
     elif place.reopens:
         reopen(book, place.incident or "", now + timedelta(seconds=routed.group_wait))
-        _raise(book, place.incident or "", new)
+        stepping.make_worse(book, place.incident or "", new.severity, new.id)
     else:
-        worse = _raise(book, place.incident or "", new)
+        worse = stepping.make_worse(book, place.incident or "", new.severity, new.id)
         if _may_announce(book, group):
             stepping.settle(book, place.incident, now)
         stepping.tell_news(book, place.incident or "", worse, now)
@@ -251,13 +251,6 @@ def _open(book: Book, report: Report, new: AlertRow, place: Place, routed: routi
     stepping.start(book, place.incident or "", 1, routed.policy, first_at, held)
 
 
-def _raise(book: Book, incident: str, new: AlertRow, repeat: Repeat | None = None) -> bool:
-    """An alert of a worse severity makes its incident as severe; returns whether it did."""
-    decided = incidents.decide(incidents.Raise(new.severity, new.id, repeat), book.read(incident, incidents.Incident))
-    book.write(incident, *decided)
-    return bool(decided)
-
-
 def _repeat(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:
     """The same alert still fires: counted, and no event unless it says another severity."""
     new = _row_of(row.id, report, row, source_time, _severity_now(book, report, row))
@@ -294,7 +287,8 @@ def _changed(book: Book, report: Report, row: AlertRow, new: AlertRow) -> AlertR
     book.place(row.id, group, sides_of(book.config, report), now)
     book.wake(REGARD, row.id, now)
     book.write(group, changed)
-    if raises and _raise(book, incident, new, _repeated(book, report, row, new.source_time)):
+    said = Repeat(new.source_time, new.received_at, new.receipt, payload, report.raw_digest, changed.prior)
+    if raises and stepping.make_worse(book, incident, new.severity, new.id, said):
         stepping.tell_news(book, incident, True, now)
     book.end()
     return replace(new, payload=payload.ref)
@@ -307,11 +301,6 @@ def _severity_now(book: Book, report: Report, row: AlertRow) -> Severity:
         return said
     routed = dict(zip(way_ids(book.org, book.config, report), routes_of(book.config, report), strict=True))
     return (routed[row.id].severity if row.id in routed else None) or said
-
-
-def _repeated(book: Book, report: Report, row: AlertRow, source_time: datetime) -> Repeat:
-    receipt, payload = report.receipt, _keep_payload(book, report)
-    return Repeat(source_time, receipt.received_at, receipt.id, payload, report.raw_digest, PriorAlert.of(row))
 
 
 def _resolve(book: Book, report: Report, row: AlertRow, source_time: datetime) -> None:

@@ -90,12 +90,10 @@ def attach(book: Book, row: AlertRow, joins: Joining, now: datetime) -> None:
     """
     attached = GroupAttached(row.group or "", row.episode, "correlation", rule=joins.rule, because=joins.because)
     book.write(joins.incident, attached)
-    state = book.read(joins.incident, incidents.Incident)
-    raised = incidents.decide(incidents.Raise(row.severity, row.id), state)
-    book.write(joins.incident, *raised)
+    worse = stepping.make_worse(book, joins.incident, row.severity, row.id)
     if stepping.is_quiet(book, joins.incident):
         stepping.settle(book, joins.incident, now)
-    stepping.tell_news(book, joins.incident, bool(raised), now)
+    stepping.tell_news(book, joins.incident, worse, now)
 
 
 def involved(book: Book, group: str, joins: Joining) -> list[str]:

@@ -134,10 +134,9 @@ def _release(book: Book, row: AlertRow, known: Known, was: Suppression, routed: 
         joining.stand(book, facts, routed, new, now)
     else:
         incident = place.incident or ""
-        raised = incidents.decide(incidents.Raise(new.severity, new.id), book.read(incident, incidents.Incident))
-        book.write(incident, *raised)
+        worse = stepping.make_worse(book, incident, new.severity, new.id)
         stepping.settle(book, incident, now)
-        stepping.tell_news(book, incident, bool(raised), now)
+        stepping.tell_news(book, incident, worse, now)
 
 
 def _place_of(book: Book, group: str, episode: int) -> Place:

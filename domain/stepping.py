@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from domain import escalations, groups, ids, incidents, pages
+from domain.alerts import Repeat
 from domain.belonging import Part
 from domain.book import Book, Due, Held, PageRow
 from domain.config import Config, Step
 from domain.decision import Actor, Cause
+from domain.severity import Severity
 
 ESCALATE = "escalate"
 """The kind of deadline at which an escalation's next step runs; its key is the escalation's stream."""
@@ -115,12 +117,21 @@ def settle(book: Book, incident: str | None, now: datetime) -> None:
 
 
 def _announce_again(book: Book, incident: str, now: datetime) -> None:
-    state = book.read(incident, incidents.Incident)
-    escalation = book.read(ids.escalation_stream(book.org, incident, state.runs), escalations.Escalation)
+    state, escalation = book.read(incident, incidents.Incident), _latest(book, incident)
     if state.status is incidents.IncidentStatus.TRIGGERED and escalation.stopped in ("suppressed", "merged"):
         reason: Literal["released", "unmerged"] = "released" if escalation.stopped == "suppressed" else "unmerged"
         book.write(incident, incidents.Reannounced(reason))
         start(book, incident, state.runs + 1, policy_of(book.config, state), now)
+
+
+def make_worse(book: Book, incident: str, severity: Severity, alert: str, repeat: Repeat | None = None) -> bool:
+    """Make an incident as severe as an alert of it, if that is worse; returns whether it was.
+
+    `repeat` is the alert's report when it fired already.
+    """
+    raised = incidents.decide(incidents.Raise(severity, alert, repeat), book.read(incident, incidents.Incident))
+    book.write(incident, *raised)
+    return bool(raised)
 
 
 def is_told(book: Book, incident: str) -> bool:
@@ -128,8 +139,9 @@ def is_told(book: Book, incident: str) -> bool:
     everybody was told in vain.
     """
     state = book.read(incident, incidents.Incident)
-    taken = state.status is incidents.IncidentStatus.ACKNOWLEDGED
-    return taken or (state.status is incidents.IncidentStatus.TRIGGERED and _is_exhausted(book, incident, state.runs))
+    if state.status is incidents.IncidentStatus.TRIGGERED:
+        return _latest(book, incident).status is escalations.EscalationStatus.EXHAUSTED
+    return state.status is incidents.IncidentStatus.ACKNOWLEDGED
 
 
 def tell_news(book: Book, incident: str, worse: bool, now: datetime) -> None:
@@ -145,23 +157,22 @@ def tell_news(book: Book, incident: str, worse: bool, now: datetime) -> None:
         return
     in_vain = state.status is incidents.IncidentStatus.TRIGGERED
     if worse or (in_vain and state.group_interval is not None):
-        before = ids.escalation_stream(book.org, incident, state.runs)
-        last = book.read(before, escalations.Escalation).first_at or now
+        last = _latest(book, incident).first_at or now
+        book.drop_due(ESCALATE, ids.escalation_stream(book.org, incident, state.runs))
         book.write(incident, incidents.Reannounced("worse" if worse else "news"))
-        book.drop_due(ESCALATE, before)
         first_at = max(now, last + timedelta(seconds=state.group_interval or 0))
         start(book, incident, state.runs + 1, policy_of(book.config, state), first_at)
 
 
-def _is_exhausted(book: Book, incident: str, run: int) -> bool:
-    escalation = book.read(ids.escalation_stream(book.org, incident, run), escalations.Escalation)
-    return escalation.status is escalations.EscalationStatus.EXHAUSTED
+def _latest(book: Book, incident: str) -> escalations.Escalation:
+    """The latest escalation of an incident."""
+    runs = book.read(incident, incidents.Incident).runs
+    return book.read(ids.escalation_stream(book.org, incident, runs), escalations.Escalation)
 
 
 def is_quiet(book: Book, incident: str) -> bool:
     """Whether an incident does not escalate because nothing was to be said of any of its alerts."""
-    runs = book.read(incident, incidents.Incident).runs
-    return book.read(ids.escalation_stream(book.org, incident, runs), escalations.Escalation).stopped == "suppressed"
+    return _latest(book, incident).stopped == "suppressed"
 
 
 def policy_of(config: Config, incident: incidents.Incident) -> str:

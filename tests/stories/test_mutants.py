@@ -154,8 +154,8 @@ MUTANTS = {
     ),
     "what joins an incident makes it no worse": (
         "domain/joining.py",
-        "    book.write(joins.incident, *raised)",
-        "    pass",
+        "    worse = stepping.make_worse(book, joins.incident, row.severity, row.id)",
+        "    worse = False",
     ),
     "what is released into an incident that is over is lost": (
         "domain/reviewing.py",
