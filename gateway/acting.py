@@ -7,7 +7,6 @@ if the incident is still as its sender saw it).
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -23,7 +22,7 @@ from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_body, read_json_body, validated
 from gateway.commands import Origin, execute
-from gateway.once import Once
+from gateway.once import IdempotencyKey, once_of
 from gateway.parts import Parts
 from gateway.refusals import Refusal, documented, request_id_of
 from gateway.state import Here
@@ -179,13 +178,7 @@ def _asker(verb: Verb) -> Callable[..., Awaitable[Asked]]:
         request: Request,
         here: Here,
         key: Responder,
-        idempotency_key: Annotated[
-            str | None,
-            Header(
-                pattern=r"^[\x21-\x7e]{1,255}$",
-                description="the same request under the same key is decided once in 24 h, and answered the same",
-            ),
-        ] = None,
+        idempotency_key: IdempotencyKey = None,
         if_match: Annotated[
             str | None, Header(max_length=1000, description="ETags: only if the incident is still at one of them")
         ] = None,
@@ -193,21 +186,12 @@ def _asker(verb: Verb) -> Callable[..., Awaitable[Asked]]:
     ) -> Asked:
         limit = here.parts.settings.max_body_bytes
         raw = await (read_json_body(request, limit) if verb.body else read_body(request, limit))
-        once = Once(key.id, idempotency_key, digest_of(request, raw)) if idempotency_key is not None else None
+        once = once_of(request, raw, key, idempotency_key)
         origin = Origin(x_tocsin_origin, request_id_of(request), once, versions_of(if_match))
         body = validated(verb.body, raw) if verb.body else None
         return Asked(Actor("user", key.user or key.id), origin, verb.command(body, here.parts))
 
     return asked
-
-
-def digest_of(request: Request, body: bytes) -> bytes:
-    """The sha256 of what is asked: method, path and body, each with its length."""
-    digest = sha256()
-    for part in (request.method.encode(), request.scope["path"].encode("utf-8", "surrogatepass"), body):
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
 
 
 def versions_of(if_match: str | None) -> frozenset[int] | None:

@@ -10,14 +10,14 @@ from domain import groups
 from domain.alert_commands import AcknowledgeAlert, AlertCommand, CloseAlert, UnacknowledgeAlert
 from domain.decision import Actor
 from domain.suppression import Suppression
-from gateway.acting import digest_of, versions_of
+from gateway.acting import versions_of
 from gateway.alert_commands import alert_uuid, execute, no_alert
 from gateway.asking import READS_ONE, viewers
 from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_body
 from gateway.commands import Origin
-from gateway.once import Once
+from gateway.once import IdempotencyKey, once_of
 from gateway.refusals import documented, request_id_of
 from gateway.state import Here
 from schemas.api_alerts import AlertAnswer, AlertDetail, SuppressedUntil
@@ -65,13 +65,6 @@ async def reference(alert: Annotated[str, Path(description="the alert's uuid")])
 
 
 Ref = Annotated[str, Depends(reference)]
-Key = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[\x21-\x7e]{1,255}$",
-        description="the same request under the same key is decided once in 24 h, and answered the same",
-    ),
-]
 Match = Annotated[str | None, Header(max_length=1000, description="ETags: only if the alert is still at one of them")]
 Door = Annotated[Literal["api", "cli"], Header(description="which door")]
 
@@ -135,13 +128,13 @@ async def asked(
     request: Request,
     here: Here,
     key: Responder,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
     if_match: Match = None,
     x_tocsin_origin: Door = "api",
 ) -> Asked:
     """The request, read once the key is known; a body says nothing. Raises Refusal (413, 422)."""
     raw = await read_body(request, here.parts.settings.max_body_bytes)
-    once = Once(key.id, idempotency_key, digest_of(request, raw)) if idempotency_key is not None else None
+    once = once_of(request, raw, key, idempotency_key)
     origin = Origin(x_tocsin_origin, request_id_of(request), once, versions_of(if_match))
     return Asked(Actor("user", key.user or key.id), origin)
 

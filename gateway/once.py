@@ -4,15 +4,25 @@ The answer is kept in the save that it is about, for 24 hours.
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from hashlib import sha256
+from typing import Annotated, TypeVar
 
+from fastapi import Header, Request
 from pydantic import BaseModel
 
+from domain.config import ApiKey
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from streams.store.base import CommandRecord, Store
 
 A = TypeVar("A", bound=BaseModel)
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="the same request under the same key is decided once in 24 h, and answered the same",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,17 @@ class Once:
     api_key: str
     key: str
     digest: bytes
+
+
+def once_of(request: Request, body: bytes, api_key: ApiKey, key: str | None) -> Once | None:
+    """What makes a request the same when it is asked again: its method, path and body; None without a `key`."""
+    if key is None:
+        return None
+    digest = sha256()
+    for part in (request.method.encode(), request.scope["path"].encode("utf-8", "surrogatepass"), body):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return Once(api_key.id, key, digest.digest())
 
 
 def answered(store: Store, once: Once | None, answer: type[A]) -> tuple[A, int] | None:

@@ -38,6 +38,7 @@ from schemas.alertmanager_api import (
     write_silence,
 )
 from schemas.matchers import BadMatcher, parse_matchers
+from schemas.problems import ProblemName
 from streams.silencing import end_silence, set_silence
 from streams.store.base import CommandRecord, Conflict
 
@@ -45,7 +46,7 @@ CONFIGURATION = "# Tocsin's configuration is at GET /api/v1/config; `tocsin expo
 NEGATIVE = (MatchOperator.NOT_EQUAL, MatchOperator.NOT_MATCHES)
 
 READS = documented("unauthenticated", "unavailable")
-SETS = documented(
+SETTING: tuple[ProblemName, ...] = (
     "unauthenticated",
     "forbidden",
     "not_found",
@@ -56,6 +57,7 @@ SETS = documented(
     "unsupported_media_type",
     "unavailable",
 )
+SETS = documented(*SETTING)
 ENDS = documented("unauthenticated", "forbidden", "not_found", "conflict", "unavailable")
 
 Filters = Annotated[

@@ -4,30 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from gateway.acting import digest_of
-from gateway.alerts import Key
 from gateway.auth import Responder
 from gateway.blocking import in_thread
 from gateway.bodies import read_json_body, validated
 from gateway.examples import SILENCE, json_body
-from gateway.once import Once
+from gateway.once import IdempotencyKey, Once, once_of
 from gateway.refusals import documented
-from gateway.silences import Asked, silenced
+from gateway.silences import SETTING, Asked, silenced
 from gateway.state import Here
 from schemas.alertmanager_api import PostableSilence, SilenceSet
 
-SETS = documented(
-    "unauthenticated",
-    "forbidden",
-    "not_found",
-    "conflict",
-    "bad_json",
-    "bad_request_fields",
-    "idempotency_key_reused",
-    "body_too_large",
-    "unsupported_media_type",
-    "unavailable",
-)
+SETS = documented(*SETTING, "idempotency_key_reused")
 
 
 def router() -> APIRouter:
@@ -39,14 +26,14 @@ def router() -> APIRouter:
 
 
 async def asked_once(
-    request: Request, here: Here, key: Responder, idempotency_key: Key = None
+    request: Request, here: Here, key: Responder, idempotency_key: IdempotencyKey = None
 ) -> tuple[Asked, Once | None]:
     """The body, read once the key is known, and what makes the request the same when it is asked again.
 
     Raises Refusal (400, 413, 415, 422).
     """
     raw = await read_json_body(request, here.parts.settings.max_body_bytes)
-    once = Once(key.id, idempotency_key, digest_of(request, raw)) if idempotency_key is not None else None
+    once = once_of(request, raw, key, idempotency_key)
     return Asked(key, validated(PostableSilence, raw)), once
 
 
