@@ -213,8 +213,15 @@ class RealWorld(World):
         return [said for key, said in self._said() if key not in self._taken]
 
     def _said(self) -> list[tuple[str, Said]]:
+        mails = self._mailbox.messages()
+        about = {incident for mail in mails for incident in _about(mail)}
+        names: dict[str, str] = until("the API to list what the mails are about", lambda: self._named(about))
+        return [(mail.headers["Message-ID"], _said(mail, names)) for mail in mails]
+
+    def _named(self, about: set[str]) -> dict[str, str] | None:
+        """Names by id, once all of `about` are listed: a mail may be there before the read models have caught up."""
         names = {view.id: view.name for view in self._clients["viewer"].incidents(limit=200).incidents}
-        return [(mail.headers["Message-ID"], _said(mail, names)) for mail in self._mailbox.messages()]
+        return names if about <= names.keys() else None
 
     def incidents(self) -> list[Seen]:
         found = self._clients["viewer"].incidents(limit=200).incidents
@@ -227,8 +234,13 @@ class RealWorld(World):
 
 
 def _said(mail: Mail, names: dict[str, str]) -> Said:
-    incidents = tuple(names[incident.strip()] for incident in mail.headers["X-Incident-Id"].split(","))
+    incidents = tuple(names[incident] for incident in _about(mail))
     return Said(mail.to.partition("@")[0], "email", incidents, mail.subject, mail.text)
+
+
+def _about(mail: Mail) -> list[str]:
+    """The ids of the incidents that a mail is about."""
+    return [incident.strip() for incident in mail.headers["X-Incident-Id"].split(",")]
 
 
 def with_keys(config: str, running: Running) -> str:
