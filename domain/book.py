@@ -16,7 +16,7 @@ from domain.config import Config
 from domain.correlating import Candidate, Candidates, Spot
 from domain.decision import RULES_VERSION, Cause, Decision, PayloadRef, seal
 from domain.events import Event, State, evolve, initial
-from domain.inhibition import INHIBIT, Inhibitor, Place, Side, Source, inhibitor
+from domain.inhibition import Inhibitor, Place, Side, Source, inhibitor
 
 S = TypeVar("S", bound=State)
 
@@ -153,6 +153,8 @@ class Book:
     uninhibited: set[tuple[Place, str, bool]] = field(default_factory=set)
     relied_before: set[tuple[Place, bool]] = field(default_factory=set)
     relied_after: set[tuple[Place, bool]] = field(default_factory=set)
+    inhibited_by: set[tuple[Place, str]] = field(default_factory=set)
+    stirred: dict[Place, datetime] = field(default_factory=dict)
     opened: dict[Spot, tuple[Candidate, ...]] = field(default_factory=dict)
     alone: dict[Spot, datetime] = field(default_factory=dict)
     _base: dict[str, int] = field(default_factory=dict)
@@ -288,8 +290,9 @@ class Book:
     def place(self, alert: str, group: str, sides: tuple[Side, ...], now: datetime) -> None:
         """Remember where an alert stands that fires, or (nowhere) that has ended.
 
-        What a place inhibits is looked at again when its first source begins, and when its last has ended. That there
-        are others is something the save depends on.
+        When its first source begins, and when its last has ended, a place is stirred: the save sets the deadline at
+        which what it inhibits is looked at again, if anything that can be inhibited stands there then. That there are
+        other sources is something the save depends on.
         """
         before = self.standing.get(alert, ())
         if sides == before:
@@ -309,7 +312,7 @@ class Book:
     def _rely(self, alert: str, side: Side, begins: bool, now: datetime) -> None:
         others = [name for name, of in self.sources.get(side.place, {}).items() if name != alert and of.can(side)]
         if not others:
-            self.wake(INHIBIT, "/".join(side.place), now)
+            self.stirred[side.place] = now
             self.relied_after = {(place, both) for place, both in self.relied_after if place != side.place}
         elif not begins:
             self.relied_after.add((side.place, side.is_target))
@@ -317,10 +320,14 @@ class Book:
             self.relied_before.add((side.place, side.is_target))
 
     def inhibitor(self, alert: str, sides: tuple[Side, ...]) -> Inhibitor | None:
-        """What inhibits an alert; when nothing does, the save refuses if something has come that does."""
+        """What inhibits an alert: the save refuses if it has ended, or if nothing does and something has come that
+        does.
+        """
         found = inhibitor(alert, sides, self.sources)
         if found is None:
             self.uninhibited |= {(side.place, alert, side.is_source) for side in sides if side.is_target}
+        elif found.alert not in self.placed:
+            self.inhibited_by |= {(side.place, found.alert) for side in sides if side.place[0] == found.rule}
         return found
 
     @property

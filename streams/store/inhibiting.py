@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import LiteralString
 
 from domain.book import Book
-from domain.inhibition import Place, Side, Source
+from domain.inhibition import INHIBIT, Place, Side, Source
 from streams.store.connected import Connected
 from streams.store.statements import Statements
 
@@ -34,6 +34,18 @@ select 1 from unnest(%b::text[], %b::text[], %b::bool[]) as r(rule, key, is_targ
     and s.status = 'firing'
     limit 1
 ) as found
+"""
+INHIBITING: LiteralString = """
+select 1 from unnest(%b::text[], %b::text[], %b::uuid[]) as r(rule, key, alert), lateral (
+    select from inhibition i join alert_state s on s.id = i.alert
+    where i.rule = r.rule and i.key = r.key and i.alert = r.alert and s.status = 'firing'
+) as found
+"""
+STIRRED: LiteralString = """
+insert into due (kind, key, at, rev)
+select %s, r.rule || '/' || r.key, r.at, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[]) as r(rule, key, at)
+where exists (select from inhibition i where i.rule = r.rule and i.key = r.key and i.is_target)
+on conflict (kind, key) do update set at = least(due.at, excluded.at), rev = due.rev + 1, lease_until = null
 """
 
 
@@ -75,11 +87,15 @@ def check_places(sends: Statements, book: Book) -> None:
         rules, keys, alerts, both = zip(*((*place, *rest) for place, *rest in sorted(book.uninhibited)), strict=True)
         sends.execute(INHIBITED, (list(rules), list(keys), list(alerts), list(both), sorted(book.placed)))
         sends.expect(0, "something that inhibits has begun to fire")
+    if book.inhibited_by:
+        rules, keys, alerts = zip(*((*place, alert) for place, alert in sorted(book.inhibited_by)), strict=True)
+        sends.execute(INHIBITING, (list(rules), list(keys), list(alerts)))
+        sends.expect(len(book.inhibited_by), "what inhibits has ended")
     _there(sends, book.relied_before)
 
 
 def write_places(sends: Statements, book: Book) -> None:
-    """Where the book's alerts stand now; after their rows are written."""
+    """Where the book's alerts stand now, and what is looked at again because of that; after their rows are written."""
     if book.displaced:
         sends.execute("delete from inhibition where alert = any(%b::uuid[])", (sorted(book.displaced),))
     if book.placed:
@@ -91,6 +107,9 @@ def write_places(sends: Statements, book: Book) -> None:
                 tuple(map(list, zip(*sorted(rows), strict=True))),
             )
     _there(sends, book.relied_after)
+    if book.stirred:
+        rules, keys = _columns(book.stirred)
+        sends.execute(STIRRED, (INHIBIT, rules, keys, [at for _, at in sorted(book.stirred.items())]))
 
 
 def _there(sends: Statements, relied: Collection[tuple[Place, bool]]) -> None:

@@ -15,7 +15,7 @@ from domain.config import Config, Standing
 from domain.correlating import Candidates, Spot
 from domain.events import evolve
 from domain.ids import stream_kind
-from domain.inhibition import Place, Side, Source
+from domain.inhibition import INHIBIT, Place, Side, Source
 from schemas.events import decode
 from streams.store import configuration
 from streams.store.base import (
@@ -227,6 +227,8 @@ class MemoryStore(MemoryClaims):
         for place, alert, is_source in book.uninhibited:
             if any(n not in (alert, *book.placed) and not (both and is_source) for n, both in at.get(place, ())):
                 raise Conflict("something that inhibits has begun to fire")
+        if not book.inhibited_by <= {(place, name) for place, found in at.items() for name, _ in found}:
+            raise Conflict("what inhibits has ended")
         after = {p: [one for one in found if one[0] not in book.placed] for p, found in at.items()}
         for name, sides in book.placed.items():
             for side in sides:
@@ -296,7 +298,9 @@ class MemoryStore(MemoryClaims):
             found = self._due.get(key)
             if found is None or found.due.at > at:
                 self._due[key] = HeldDue(Due(*key, at, found.due.rev + 1 if found else 1))
-        for key, at in book.due_woken.items():
+        targets = {side.place for _, side in self._sides() if side.is_target}
+        stirred = {(INHIBIT, "/".join(place)): at for place, at in book.stirred.items() if place in targets}
+        for key, at in (book.due_woken | stirred).items():
             found = self._due.get(key)
             self._due[key] = HeldDue(Due(*key, min(at, found.due.at), found.due.rev + 1) if found else Due(*key, at, 1))
         for row in book.pages_put:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from domain.alerts import AlertRow, AlertStatus
-from domain.inhibition import Side, Source
+from domain.inhibition import INHIBIT, Side, Source
 from domain.reviewing import REVIEW
 from streams.store.base import Conflict, FiringAlert, Save, Store
 from tests.contract.storing import AT, book, row
@@ -88,6 +88,45 @@ def test_a_source_that_begins_meanwhile_is_noticed(store: Store) -> None:
     assert again.inhibitor(target.id, (TARGET,)) is not None
     again.put_alert(target)
     store.save(Save(again))
+
+
+def test_a_source_that_ends_meanwhile_is_noticed(store: Store) -> None:
+    source, target = row("source"), row("target")
+    put(store, source)
+    place(store, source, SOURCE)
+    late = book(store)
+    late.sources |= store.sources([PLACE])
+    assert late.inhibitor(target.id, (TARGET,)) is not None
+    late.put_alert(target)
+    place(store, source)
+    with pytest.raises(Conflict):
+        store.save(Save(late))
+
+
+def test_what_a_book_places_itself_needs_no_look_at_the_store(store: Store) -> None:
+    source, target = row("source"), row("target")
+    both = book(store)
+    for each, side in ((source, SOURCE), (target, TARGET)):
+        both.put_alert(each)
+        both.place(each.id, each.group or "", (side,), AT)
+    assert both.inhibitor(target.id, (TARGET,)) is not None
+    store.save(Save(both))
+    assert store.targets(PLACE) == [target.id]
+
+
+def test_a_place_is_looked_at_again_only_if_something_stands_there_that_can_be_inhibited(store: Store) -> None:
+    source, target = row("source"), row("target")
+    put(store, source, target)
+    place(store, source, SOURCE)
+    assert store.claim_due(AT, 60, 1, INHIBIT) == []
+    place(store, target, TARGET)
+    assert store.claim_due(AT, 60, 1, INHIBIT) == []
+    place(store, source)
+    [due] = store.claim_due(AT, 60, 1, INHIBIT)
+    assert (due.key, due.at) == ("/".join(PLACE), AT)
+    place(store, source, SOURCE)
+    [again] = store.claim_due(AT, 60, 1, INHIBIT)
+    assert again.rev > due.rev, "who has claimed it meets it in vain"
 
 
 def test_what_is_woken_is_met_again_by_whoever_has_claimed_it(store: Store) -> None:

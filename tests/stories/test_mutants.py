@@ -104,8 +104,8 @@ MUTANTS = {
     ),
     "a source that has ended still inhibits": (
         "domain/book.py",
-        "            self.wake(INHIBIT,",
-        "            False and self.wake(INHIBIT,",
+        "            self.stirred[side.place] = now",
+        "            pass",
     ),
     "an alert inhibits itself": (
         "domain/inhibition.py",
