@@ -41,7 +41,7 @@ Began = groups.AlertFired | groups.AlertRefired
 Ended = groups.AlertResolved | groups.AlertExpired | answers.AlertClosed
 Kept = groups.AlertSuppressed | groups.AlertReleased | answers.AlertAcknowledged | answers.AlertUnacknowledged
 Went = belonging.AlertLeft | belonging.AlertJoined
-OfAlert = Began | Ended | Kept | Went
+OfAlert = Began | groups.AlertSeverityChanged | Ended | Kept | Went
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,8 @@ def _row(now: AlertRow, events: list[Recorded]) -> _Then | None:
         event, at = recorded.event, recorded.decision.decided_at
         if isinstance(event, Began):
             then = _Then(_begun(now, event, recorded.stream, at), event.payload.ref)
+        elif isinstance(event, groups.AlertSeverityChanged) and then:
+            then = _Then(_saying(then.row, event), event.payload.ref)
         elif isinstance(event, belonging.AlertJoined) and then:
             joined = replace(then.row, group=recorded.stream, episode=event.episode, incident=event.incident)
             then = replace(then, row=joined)
@@ -242,6 +244,18 @@ def _over(row: AlertRow, event: Ended, at: datetime) -> AlertRow:
         case groups.AlertResolved(source_time=source_time, received_at=received_at, receipt=receipt):
             row = replace(row, source_time=source_time, received_at=received_at, receipt=receipt)
     return replace(row, flips=row.flipped(at))
+
+
+def _saying(row: AlertRow, event: groups.AlertSeverityChanged) -> AlertRow:
+    """The row of an alert that fired already and said another severity."""
+    return replace(
+        row,
+        severity=event.severity,
+        source_time=event.source_time,
+        received_at=event.received_at,
+        receipt=event.receipt,
+        payload=event.payload.ref,
+    )
 
 
 def _begun(now: AlertRow, event: Began, group: str, at: datetime) -> AlertRow:

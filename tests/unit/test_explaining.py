@@ -244,6 +244,47 @@ def test_a_past_instant_is_explained_as_it_was_then(
     assert not past.notes
 
 
+def says(world: MemoryWorld, severity: str) -> None:
+    """An alert of payments that keeps its fingerprint, as other sources than Prometheus have it, says a severity."""
+    began = world._fired_at.setdefault("says", world.now())
+    member = alert("Says", {"service": "payments"}, began)
+    world.advance(seconds=5)
+    world.post(webhook([{**member, "labels": {**member["labels"], "severity": severity}}]))
+
+
+def test_a_past_instant_has_the_severity_that_an_alert_said_then() -> None:
+    world, seen = world_of(), []
+    for severity in ("info", "critical", "low"):
+        says(world, severity)
+        (found,) = world.store.firing(None, 10)
+        seen.append((world.now(), found.row, told_of(explained(world, 1))))
+    assert [row.severity for _, row, _ in seen] == ["info", "critical", "low"]
+    assert len({told[1][0].quieted for _, _, told in seen}) == 2, "what is critical inhibits"
+    for at, row, told in seen:
+        past = Past(world.store, at)
+        (then,) = past.alerts([row.id]).values()
+        assert said_of(then) == said_of(row)
+        assert told_of(explained(world, 1, past, at)) == told
+
+
+def test_the_severity_of_a_past_instant_outlives_the_alert() -> None:
+    world = world_of()
+    says(world, "info")
+    says(world, "critical")
+    (found,) = world.store.firing(None, 10)
+    at, told = world.now(), told_of(explained(world, 1))
+    world.advance(seconds=5)
+    world.end("Says", service="payments")
+    past = Past(world.store, at)
+    (then,) = past.alerts([found.row.id]).values()
+    assert said_of(then) == said_of(found.row)
+    assert told_of(explained(world, 1, past, at)) == told
+
+
+def said_of(row: AlertRow) -> tuple[object, ...]:
+    return (row.status, row.severity, row.source_time, row.received_at, row.receipt, row.payload, row.suppressed)
+
+
 def test_the_ways_of_a_past_instant_are_those_of_then() -> None:
     world = world_of()
     world.fire("Twice", service="payments")
