@@ -11,18 +11,15 @@ from domain import alert_commands
 from domain.alert_commands import AlertCommand
 from domain.alerts import AlertRow
 from domain.book import Book
-from domain.config import Config
 from domain.decision import Actor, Cause
 from domain.groups import Group
 from domain.incidents import Incident
 from gateway.commands import Origin
-from gateway.once import answered, kept
+from gateway.once import do_once
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from schemas.api_alerts import AlertAnswer
 from streams.alerting import open_alert_book
-from streams.store.base import Save
-from streams.store.deciding import decide
 
 log = structlog.get_logger()
 
@@ -49,34 +46,21 @@ def execute(parts: Parts, actor: Actor, origin: Origin, alert: str, command: Ale
     idempotency key came with another request; Refused when the alert or its incident does not allow the command;
     Conflict and Unavailable as `commands.execute`.
     """
-    known = answered(parts.store, origin.once, AlertAnswer)
-    if known is not None:
-        return known[0].model_copy(update={"position": known[1]})
     cause = Cause(actor, origin.door, f"command/{parts.ids()}", origin.request_id, origin.request_id)
-    decided: list[AlertAnswer] = []
-    before: list[tuple[AlertAnswer, int]] = []
 
-    def attempt() -> Save:
-        earlier = answered(parts.store, origin.once, AlertAnswer)
-        if earlier is not None:
-            before.append(earlier)
-            return Save(Book(parts.settings.org, Config(), {}))
+    def attempt() -> tuple[Book, AlertAnswer]:
         book = open_alert_book(parts.store, parts.settings.org, alert)
         _check(book.alerts.get(alert), alert, origin.versions)
         row = alert_commands.execute(book, alert, command, cause, parts.clock())
-        decided.append(_answer(book, row))
-        return Save(book, command=kept(parts, origin.once, decided[-1]))
+        return book, _answer(book, row)
 
-    position = decide(parts.store, attempt)
-    if before:
-        answer, position = before[-1]
-    else:
-        answer = decided[-1]
-    asked = type(command).__name__.lower()
-    log.info(
-        "alert command", asked=asked, alert=alert, incident=answer.incident, actor=actor.id, changed=answer.changed
-    )
-    return answer.model_copy(update={"position": position})
+    done = do_once(parts, origin.once, AlertAnswer, attempt)
+    if not done.repeated:
+        asked, answer = type(command).__name__.lower(), done.answer
+        log.info(
+            "alert command", asked=asked, alert=alert, incident=answer.incident, actor=actor.id, changed=answer.changed
+        )
+    return done.answer.model_copy(update={"position": done.position})
 
 
 def _check(row: AlertRow | None, alert: str, versions: frozenset[int] | None) -> None:

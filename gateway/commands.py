@@ -13,17 +13,16 @@ import structlog
 from domain import belonging, commands, incidents
 from domain.book import Book
 from domain.commands import PersonCommand
-from domain.config import Config
 from domain.decision import Actor, Cause, Refused
 from domain.events import Event
 from domain.ids import derive, stream_kind, stream_uuid
 from domain.merging import Merge
-from gateway.once import Once, answered, kept
+from gateway.once import Once, do_once
 from gateway.parts import Parts
 from gateway.refusals import Refusal
 from schemas.api import CommandAnswer
-from streams.store.base import Save, Store
-from streams.store.deciding import decide, open_command
+from streams.store.base import Store
+from streams.store.deciding import open_command
 
 log = structlog.get_logger()
 
@@ -82,40 +81,29 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     Unavailable when Postgres does not answer. It may have been saved then: the same request under the same idempotency
     key finds out.
     """
-    before = answered(parts.store, origin.once, CommandAnswer)
-    if before is not None:
-        return _repeated(*before)
     command_id = parts.ids()
-    if isinstance(command, Merge):
-        command = replace(command, into=_stream(parts, command.into))
     asked_of = f"incident-{derive(parts.settings.org, 'incident', command_id)}" if ref is None else _stream(parts, ref)
+    meant = replace(command, into=_stream(parts, command.into)) if isinstance(command, Merge) else command
     cause = Cause(actor, origin.door, f"command/{command_id}", origin.request_id, origin.request_id)
-    decided: list[tuple[CommandAnswer, bool]] = []
 
-    def attempt() -> Save:
-        known = answered(parts.store, origin.once, CommandAnswer)
-        if known is not None:
-            decided.append((_repeated(*known), True))
-            return Save(Book(parts.settings.org, Config(), {}))
-        book, stream = _opened(parts, asked_of, command, origin)
+    def attempt() -> tuple[Book, CommandAnswer]:
+        book, stream = _opened(parts, asked_of, meant, origin)
         book.numbers = (number for _ in repeat(None) for number in parts.store.next_numbers(1))
         _check(parts.store, book, stream, ref, origin.versions)
-        answer = _decide(book, stream, command, cause, parts)
-        decided.append((answer, False))
-        return Save(book, command=kept(parts, origin.once, answer))
+        return book, _decide(book, stream, meant, cause, parts)
 
-    position = decide(parts.store, attempt)
-    answer, repeated = decided[-1]
-    asked = type(command).__name__.lower()
-    log.info(
-        "command",
-        asked=asked,
-        incident=answer.name,
-        incident_id=f"incident-{answer.id}",
-        actor=actor.id,
-        changed=answer.changed,
-    )
-    return answer if repeated else answer.model_copy(update={"position": position})
+    done = do_once(parts, origin.once, CommandAnswer, attempt)
+    if not done.repeated:
+        asked, answer = type(command).__name__.lower(), done.answer
+        log.info(
+            "command",
+            asked=asked,
+            incident=answer.name,
+            incident_id=f"incident-{answer.id}",
+            actor=actor.id,
+            changed=answer.changed,
+        )
+    return done.answer.model_copy(update={"position": done.position})
 
 
 def _opened(parts: Parts, stream: str, command: PersonCommand, origin: Origin) -> tuple[Book, str]:
@@ -150,10 +138,6 @@ def _decide(book: Book, stream: str, command: PersonCommand, cause: Cause, parts
         version=book.streams[stream].version,
         position=0,
     )
-
-
-def _repeated(answer: CommandAnswer, position: int) -> CommandAnswer:
-    return answer.model_copy(update={"position": position})
 
 
 def _other(book: Book, stream: str) -> str | None:

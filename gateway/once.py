@@ -3,17 +3,20 @@
 The answer is kept in the save that it is about, for 24 hours.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Header, Request
 from pydantic import BaseModel
 
-from domain.config import ApiKey
+from domain.book import Book
+from domain.config import ApiKey, Config
 from gateway.parts import Parts
 from gateway.refusals import Refusal
-from streams.store.base import CommandRecord, Store
+from streams.store.base import CommandRecord, Save, Store
+from streams.store.deciding import decide
 
 A = TypeVar("A", bound=BaseModel)
 IdempotencyKey = Annotated[
@@ -64,3 +67,37 @@ def kept(parts: Parts, once: Once | None, answer: BaseModel) -> CommandRecord | 
     if once is None:
         return None
     return CommandRecord(once.api_key, once.key, once.digest, answer.model_dump_json().encode(), parts.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[A]):
+    """An answer, the log's position with it, and whether it was given before."""
+
+    answer: A
+    position: int
+    repeated: bool
+
+
+def do_once(parts: Parts, once: Once | None, kind: type[A], attempt: Callable[[], tuple[Book, A]]) -> Done[A]:
+    """What was answered to the same request, or what `attempt` (load and decide) answers, saved with its book. Blocks.
+
+    Raises Refusal when another request came under its key; Conflict when others keep changing what it is about;
+    Unavailable when Postgres does not answer; and whatever `attempt` raises.
+    """
+    found = answered(parts.store, once, kind)
+    if found is not None:
+        return Done(*found, repeated=True)
+    done: list[Done[A]] = []
+
+    def save() -> Save:
+        meanwhile = answered(parts.store, once, kind)
+        if meanwhile is not None:
+            done.append(Done(*meanwhile, repeated=True))
+            return Save(Book(parts.settings.org, Config(), {}))
+        book, answer = attempt()
+        done.append(Done(answer, 0, repeated=False))
+        return Save(book, command=kept(parts, once, answer))
+
+    position = decide(parts.store, save)
+    last = done[-1]
+    return last if last.repeated else Done(last.answer, position, repeated=False)
