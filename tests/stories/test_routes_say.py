@@ -89,6 +89,24 @@ def test_an_alert_that_changes_slowly_does_not_flap(world: MemoryWorld) -> None:
     assert flapping(world) == []
 
 
+def test_whoever_has_an_incident_is_not_called_away_by_what_begins_to_flap_in_it(world: MemoryWorld) -> None:
+    world.fire("Down", service="payments", kind="flaps", pod="steady")
+    assert "changed" not in world.expect_page("ada", "INC-1").text
+    world.ack("INC-1")
+    for _ in range(2):
+        world.fire("Down", service="payments", kind="flaps", pod="b")
+        world.advance(minutes=1)
+        world.end("Down", service="payments", kind="flaps", pod="b")
+        world.advance(minutes=1)
+    world.fire("Down", service="payments", kind="flaps", pod="b")
+    world.advance(minutes=1)
+    assert flapping(world) == [(5, 1800.0)]
+    world.expect_nothing()
+    world.command("unack", "INC-1")
+    assert "an alert of it changed 5 times in 30 min" in world.expect_page("ada", "INC-1").text
+    world.ack("INC-1")
+
+
 def flapping(world: MemoryWorld) -> list[tuple[int, float]]:
     said = [recorded.event for recorded in world.store.tail(0, 10_000)]
     return [(event.changes, event.within) for event in said if isinstance(event, AlertFlapping)]
