@@ -26,6 +26,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "streams.reviewing",
     ),
     "projector": ("projections.runner", "streams.relay", "streams.sealer", "streams.pruning"),
+    "worker and pager": ("streams.suppressed",),
     "gateway and pager": ("streams.notices",),
     "every role": ("gateway.protocol",),
 }

@@ -20,7 +20,7 @@ from domain.alerts import AlertRow, Receipt
 from domain.book import Book, Due, Loaded
 from domain.config import Config
 from domain.decision import Actor, Cause
-from domain.groups import AlertReleased, AlertSuppressed, Group
+from domain.groups import Group
 from domain.incidents import Opened
 from domain.intake import AlertsLost
 from domain.reporting import Report
@@ -31,31 +31,17 @@ from streams.clock import Clock
 from streams.feeding import unfed
 from streams.store.base import Conflict, DeadLetter, Save, Store, TrackingMove, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide, joinable
+from streams.suppressed import count_suppressed
 
 log = structlog.get_logger()
 
 DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not be decided.", ["integration"])
-SUPPRESSED = Counter(
-    "tocsin_alerts_suppressed_total",
-    "Alerts that a rule suppressed or released, by reason; the pager counts what fired already, and heartbeats.",
-    ["reason", "change"],
-)
 HANDFUL = 64
 """Incident numbers taken at once at most; a worker that dies loses those it has left."""
 MAX_ALERTS = 400
 """Alerts that are folded in one save, unless one record has more."""
 RECORD = -1
 """The index of a dead letter that is a whole record."""
-
-
-def count_suppressed(book: Book) -> None:
-    """Count the alerts that the decisions of a book, which is saved, suppress or release."""
-    for entry in book.entries:
-        match entry.event:
-            case AlertSuppressed(reason=reason):
-                SUPPRESSED.labels(reason, "suppressed").inc()
-            case AlertReleased(reason=reason):
-                SUPPRESSED.labels(reason, "released").inc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ from domain.heartbeating import HEARTBEAT, Known, look, report_of
 from domain.heartbeats import Heartbeat, Ping, missed_at
 from schemas.payloads import write_alert
 from streams.clock import Clock
-from streams.fold import Fold, count_suppressed
+from streams.fold import Fold
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, Listening, Save, Store
 from streams.store.deciding import decide
+from streams.suppressed import count_suppressed
 
 log = structlog.get_logger()
 

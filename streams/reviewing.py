@@ -28,10 +28,10 @@ from domain.reviewing import REVIEW, Known
 from domain.suppression import QUIET, Past, Suppression, next_change, suppression
 from schemas.payloads import read_alert
 from streams.clock import Clock
-from streams.fold import count_suppressed
 from streams.patience import patiently, pause_for
 from streams.store.base import Conflict, FiringAlert, Save, Store, Unavailable
 from streams.store.deciding import TZ_VERSION, add_escalations, add_inhibition, decide, joinable
+from streams.suppressed import count_suppressed
 
 log = structlog.get_logger()
 
