@@ -40,6 +40,10 @@ BATCH = 200
 TICK = 0.02
 """Seconds that a batch collects; Faust waits them out even when nothing else comes."""
 
+MISSED_AFTER = 6.0
+"""Seconds without a sign of life after which Kafka gives a worker's partitions to others: the least that brokers take as
+they are delivered (`group.min.session.timeout.ms`). Who is killed and starts again waits for it, and so do pages.
+"""
 STALL = 2.0
 """Seconds without progress, with more to read, after which the consumer is put back to the position."""
 
@@ -108,7 +112,7 @@ class Worker:
             stream_wait_empty=False,
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=16 * 1024 * 1024,
-            broker_session_timeout=10.0,
+            broker_session_timeout=MISSED_AFTER,
             broker_heartbeat_interval=2.0,
         )
         app.transport = tracked_transport(app, self._topic, self._assigned, self._fail)

@@ -45,7 +45,7 @@ ROLES = ("gateway", "worker", "pager", "projector")
 UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "role starts", "projector": "role starts"}
 """What the log says once a role works."""
 PATIENCE = 60.0
-"""Seconds for a step of the story to be over: a worker that was killed is missed by Kafka after 10."""
+"""Seconds for a step of the story to be over: a worker that was killed is missed by Kafka after 6."""
 ALONE_TIMEOUT, AMONG_OTHERS_TIMEOUT = 15.0, 2.0
 """Seconds that an answer is waited for: of the only gateway, and of one of several."""
 NUDGE = 1.5
