@@ -13,6 +13,7 @@ from domain.facts import EVERY, facts, is_fact, recorded
 from domain.heartbeats import Heartbeat
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval
+from domain.recipients import channel_of, team_of
 from domain.routing import Node, Route, Routing, labels_read, plan, routes
 from domain.silences import Silence
 from domain.windows import Window
@@ -20,7 +21,7 @@ from domain.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class ContactMethod:
-    """One way to reach a person: a channel name (`email`) and an address there."""
+    """One way to reach a person or a team: a channel name (`email`) and an address there."""
 
     channel: str
     address: str
@@ -46,11 +47,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """People who own services."""
+    """People who own services.
+
+    `contacts` are the team's own channel: a shared mailbox, a mailing list, the address of a chat channel. That is the
+    address of a team and of no person, so unlike a user's it stays in the log.
+    """
 
     id: str
     members: tuple[Member, ...] = ()
     kind: Literal["team"] = "team"
+    contacts: tuple[ContactMethod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,21 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom a step reaches: one user, or everyone who has a role in a team."""
+    """Whom a step reaches: one user, everyone who has a role in a team, or, without a role, the team's channel."""
 
     user: str | None = None
     team: str | None = None
     role: str | None = None
 
+    @property
+    def recipient(self) -> str | None:
+        """The one that it names, a user or a team's channel; None for a role, which stands for whoever has it."""
+        return channel_of(self.team) if self.team and not self.role else self.user
+
     def __str__(self) -> str:
-        return f"user:{self.user}" if self.user else f"team:{self.team}/{self.role}"
+        if self.user:
+            return f"user:{self.user}"
+        return f"team:{self.team}/{self.role}" if self.role else channel_of(self.team or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +350,21 @@ class Config:
         return {name: facts[name] for name in sorted(names) if name in facts}
 
     def people(self, target: Target) -> tuple[str, ...]:
-        """The ids of the users that `target` reaches now, in a stable order; unknown names reach nobody."""
+        """The recipients that `target` reaches now, in a stable order; unknown names reach nobody.
+
+        A user by their id, however many contact methods they have; a team's channel (see `recipients`) if there is one.
+        """
         if target.user:
             return (target.user,) if target.user in self.users else ()
         team = self.teams.get(target.team or "")
-        members = team.members if team else ()
-        return tuple(m.user for m in members if m.role == target.role and m.user in self.users)
+        if team is None:
+            return ()
+        if target.role is None:
+            return (channel_of(team.id),) if team.contacts else ()
+        return tuple(m.user for m in team.members if m.role == target.role and m.user in self.users)
+
+    def contacts(self, recipient: str) -> tuple[ContactMethod, ...]:
+        """How a user or a team's channel is reached now; nobody knows how somebody is who is not configured."""
+        team = team_of(recipient)
+        found: User | Team | None = self.users.get(recipient) if team is None else self.teams.get(team)
+        return found.contacts if found else ()

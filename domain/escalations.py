@@ -1,7 +1,8 @@
 """An escalation: one walk along an escalation policy, until somebody acknowledges or the policy is exhausted.
 
 It moves pending -> active -> notified -> escalated -> stopped | exhausted. The policy is copied in at the start:
-editing a policy changes no escalation that already runs. Targets become people at the moment of each step.
+editing a policy changes no escalation that already runs. Targets become people, or the channel of a
+team, at the moment of each step.
 """
 
 from dataclasses import dataclass, replace
@@ -48,7 +49,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """One page that a step asked for: whom, by what method, and because of which target."""
+    """One page that a step asked for: whom, by what method, and because of which target.
+
+    `user` is a user's id, or `team:development` for the channel of a team.
+    """
 
     target: str
     user: str
@@ -58,7 +62,7 @@ class Notified:
 
 @dataclass(frozen=True, slots=True)
 class StepNotified:
-    """A step ran: these people are paged, and the next step is due at `next_at`. Loops and steps count from 1."""
+    """A step ran: these are paged, and the next step is due at `next_at`. Loops and steps count from 1."""
 
     type: ClassVar[str] = "escalation.step_notified.v1"
     loop: int
@@ -70,7 +74,7 @@ class StepNotified:
 
 @dataclass(frozen=True, slots=True)
 class StepSkipped:
-    """A step reached nobody (its targets resolve to no person with a contact method); the next is due at once."""
+    """A step reached nobody (its targets resolve to nobody with a contact method); the next is due at once."""
 
     type: ClassVar[str] = "escalation.step_skipped.v1"
     loop: int
@@ -152,7 +156,7 @@ def run_step(
 
     Parameters:
         due_at: the deadline as its row has it: a first step that was held back may have been brought forward.
-        notified: the people and methods that the next step's targets stand for at this moment.
+        notified: the recipients and methods that the next step's targets stand for at this moment.
         now: UTC; the following step's delay counts from here.
     """
     step, policy = escalation.next_step, escalation.policy

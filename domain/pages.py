@@ -21,7 +21,7 @@ class PageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Somebody is to be told."""
+    """Somebody is to be told. `user` is a user's id, or `team:development` for the channel of a team."""
 
     type: ClassVar[str] = "page.queued.v1"
     escalation: str

@@ -37,6 +37,19 @@ def dangling(objects: Mapping[Key, ConfigObject]) -> tuple[Reference, ...]:
     return tuple(ref for key in sorted(objects) for ref in references(objects[key]) if ref.to not in objects)
 
 
+def without_channel(objects: Mapping[Key, ConfigObject]) -> tuple[Reference, ...]:
+    """Where a policy pages the channel of a team among `objects` that has none, in order."""
+    none = {key for key, thing in objects.items() if isinstance(thing, Team) and not thing.contacts}
+    policies = (thing for _, thing in sorted(objects.items(), key=lambda item: item[0]) if isinstance(thing, Policy))
+    return tuple(
+        Reference(("policy", policy.id), f"steps[{place}].targets[{index}].team", ("team", target.team))
+        for policy in policies
+        for place, step in enumerate(policy.steps)
+        for index, target in enumerate(step.targets)
+        if target.team and not target.role and ("team", target.team) in none
+    )
+
+
 def _named(thing: ConfigObject) -> Iterator[tuple[str, str, str | None]]:
     match thing:
         case User() | InhibitionRule() | CorrelationRule() | Interval():

@@ -1,6 +1,7 @@
 """Escalations in motion: they start with an incident, run step by step as deadlines come, and stop with it.
 
-A step resolves its targets to people at that instant and queues a page for each of their contact methods.
+A step resolves its targets to people, and teams to their channels, at that instant and queues a page for each of their
+contact methods.
 """
 
 from collections.abc import Collection
@@ -229,7 +230,7 @@ def _repeat(book: Book, state: escalations.Escalation, due: Due, now: datetime) 
 
 
 def resolve(book: Book, escalation: str, state: escalations.Escalation, step: Step) -> tuple[escalations.Notified, ...]:
-    """Whom a step pages, by which methods, at this moment: each person and method once, in the targets' order."""
+    """Whom a step pages, by which methods, at this moment: each recipient and method once, in the targets' order."""
     found: dict[str, escalations.Notified] = {}
     for target in step.targets:
         for user in book.config.people(target):
@@ -239,9 +240,9 @@ def resolve(book: Book, escalation: str, state: escalations.Escalation, step: St
     return tuple(found.values())
 
 
-def methods(config: Config, user: str) -> tuple[str, ...]:
-    """The contact methods of a user, by channel name, each once."""
-    return tuple(dict.fromkeys(contact.channel for contact in config.users[user].contacts))
+def methods(config: Config, recipient: str) -> tuple[str, ...]:
+    """The contact methods of a user or of a team's channel, by channel name, each once."""
+    return tuple(dict.fromkeys(contact.channel for contact in config.contacts(recipient)))
 
 
 def _queue(book: Book, escalation: str, incident: str, event: escalations.StepNotified, now: datetime) -> None:

@@ -33,10 +33,10 @@ from schemas.windows import window_of
 def build(parts: ConfigFile) -> Iterator[ConfigObject]:
     """The domain objects of a file, section by section."""
     for name, user in parts.users.items():
-        contacts = (ContactMethod("email", user.email),) if user.email else ()
-        yield User(name, user.name, contacts)
+        yield User(name, user.name, _contacts(user.email))
     for name, team in parts.teams.items():
-        yield Team(name, tuple(Member(member.user, member.role) for member in team.members))
+        members = tuple(Member(member.user, member.role) for member in team.members)
+        yield Team(name, members, contacts=_contacts(team.email))
     for name, service in parts.services.items():
         yield Service(
             name,
@@ -79,6 +79,10 @@ def build(parts: ConfigFile) -> Iterator[ConfigObject]:
         yield heartbeat_of(name, heartbeat)
     for name, key in parts.api_keys.items():
         yield ApiKey(name, key.role, _digest(key.hash), key.user)
+
+
+def _contacts(email: str | None) -> tuple[ContactMethod, ...]:
+    return (ContactMethod("email", email),) if email else ()
 
 
 def _mapping(part: MappingPart | None) -> FieldMapping | None:

@@ -63,7 +63,8 @@ def written_of(thing: ConfigObject) -> tuple[str, Any]:
         case User():
             return "users", _said(name=thing.name or None, email=_email(thing))
         case Team():
-            return "teams", {"members": [{"user": m.user, "role": m.role} for m in thing.members]}
+            members = [{"user": m.user, "role": m.role} for m in thing.members]
+            return "teams", _said(email=_email(thing), members=members)
         case Service():
             return "services", _service(thing)
         case Policy():
@@ -115,12 +116,12 @@ def _mapping(mapping: FieldMapping) -> dict[str, Any]:
     return _said(**written, **maps)
 
 
-def _email(user: User) -> str | None:
-    if not user.contacts:
+def _email(thing: User | Team) -> str | None:
+    if not thing.contacts:
         return None
-    if len(user.contacts) > 1 or user.contacts[0].channel != "email":
-        raise ValueError(f"user `{user.id}` has contacts that the format cannot say")
-    return user.contacts[0].address
+    if len(thing.contacts) > 1 or thing.contacts[0].channel != "email":
+        raise ValueError(f"{thing.kind} `{thing.id}` has contacts that the format cannot say")
+    return thing.contacts[0].address
 
 
 def _steps(policy: Policy) -> list[dict[str, Any]]:

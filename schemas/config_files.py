@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from domain.config import ConfigObject, hashes
+from domain.config import ConfigObject, Team, hashes
 from schemas.config_build import build
 from schemas.config_dump import dump_config
 from schemas.config_errors import ConfigError, ConfigErrors
@@ -159,7 +159,18 @@ def _names(read: Sequence[_Document], known: Objects) -> KnownNames:
     for kind, name in (*known, *(key for document in read for key, _, _ in document.named())):
         if kind in _REFERRED:
             names[_REFERRED[kind]].add(name)
-    return KnownNames(names)
+    return KnownNames(names, channels=_channels(read, known))
+
+
+def _channels(read: Sequence[_Document], known: Objects) -> frozenset[str]:
+    """The teams that have an address of their own, right or wrong; what a document says of a team is all of it."""
+    found = {thing.id: bool(thing.contacts) for thing in known.values() if isinstance(thing, Team)}
+    for document in read:
+        for (kind, name), _, node in document.named():
+            if kind == "team":
+                email = node.children.get("email")
+                found[name] = email is not None and not email.empty
+    return frozenset(name for name, reachable in found.items() if reachable)
 
 
 def _repeated(read: Sequence[_Document]) -> Iterator[ConfigError]:

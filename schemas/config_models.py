@@ -7,7 +7,7 @@ all files together define. Docstrings and descriptions become the published sche
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from schemas.config_correlation import CorrelationPart
 from schemas.config_heartbeats import HeartbeatPart, not_ours
@@ -17,6 +17,7 @@ from schemas.config_types import (
     ONE_LINE_PATTERN,
     Delay,
     Hash,
+    KnownNames,
     Name,
     Part,
     Path,
@@ -34,6 +35,8 @@ from schemas.intervals import IntervalPart
 from schemas.sources import SOURCES
 from schemas.windows import WindowPart
 
+Email = Annotated[str, Field(pattern=EMAIL_PATTERN)]
+
 
 class UserPart(Part):
     """A person who can be paged."""
@@ -41,7 +44,7 @@ class UserPart(Part):
     name: Annotated[str, Field(max_length=200, pattern=ONE_LINE_PATTERN)] = Field(
         "", description="how the person is called"
     )
-    email: Annotated[str, Field(pattern=EMAIL_PATTERN)] | None = Field(None, description="where mails reach them")
+    email: Email | None = Field(None, description="where mails reach them")
 
 
 class MemberPart(Part):
@@ -54,6 +57,11 @@ class MemberPart(Part):
 class TeamPart(Part):
     """People who own services."""
 
+    email: Email | None = Field(
+        None,
+        description="the team's channel: a shared mailbox or a mailing list, or the address of a chat channel; "
+        "it stays in the log, so no person's address",
+    )
     members: list[MemberPart] = Field(default_factory=list, max_length=1000)
 
     @model_validator(mode="after")
@@ -88,18 +96,24 @@ class ServicePart(Part):
 
 
 class TargetPart(Part):
-    """Whom a step reaches: either a user, or everyone with a role in a team."""
+    """Whom a step reaches: a user, everyone with a role in a team, or, without a role, the team's channel."""
 
     user: UserRef | None = None
     team: TeamRef | None = None
     role: Name | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> "TargetPart":
-        if (self.user is not None) == (self.team is not None) or (self.team is None) != (self.role is None):
+    def _one_of_three(self, info: ValidationInfo) -> "TargetPart":
+        if (self.user is not None) == (self.team is not None) or (self.user is not None and self.role is not None):
             wrong(
-                "A target is either a user, or a team and a role",
-                "Write {user: ada} or {team: platform, role: primary}",
+                "A target is a user, a team and a role, or a team alone: its channel",
+                "Write {user: ada}, {team: platform, role: primary} or {team: platform}",
+            )
+        known = info.context
+        if self.team and not self.role and isinstance(known, KnownNames) and self.team not in known.channels:
+            wrong(
+                f"A target without a `role` is the team's channel, and team `{self.team}` has no `email`",
+                f"Give the team an `email`, or write {{team: {self.team}, role: primary}}",
             )
         return self
 

@@ -47,11 +47,19 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 class KnownNames:
     """The names that references may use, by what a reference calls the kind; the context of a validation.
 
-    Looking for the nearest name is slow, so only `suggestions` references get one, and only among `most` names.
+    `channels` are the teams that have one of their own. Looking for the nearest name is slow, so only `suggestions`
+    references get one, and only among `most` names.
     """
 
-    def __init__(self, names: Mapping[str, Collection[str]], suggestions: int = 50, most: int = 2000) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Collection[str]],
+        suggestions: int = 50,
+        most: int = 2000,
+        channels: Collection[str] = (),
+    ) -> None:
         self.names = names
+        self.channels = channels
         self.suggestions = suggestions
         self.most = most
 

@@ -1,6 +1,6 @@
 """Changing the configuration: the objects as they should be, against those that are, as events with an author."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,7 @@ from domain.config import Config, ConfigObject, Integration, RouteTree, hashes
 from domain.decision import Cause, Refused
 from domain.heartbeating import HEARTBEAT
 from domain.heartbeats import Heartbeat
-from domain.references import Key, dangling
+from domain.references import Key, Reference, dangling, without_channel
 from domain.reviewing import REVIEW
 from schemas.config_differences import FieldChange, differences
 from streams.store.base import Save, Store
@@ -160,17 +160,25 @@ def _plan(
 
 
 def _hold_together(after: Mapping[Key, ConfigObject], changed: Collection[Key]) -> None:
-    """Raises Refused when a change leaves somebody naming what is not there, or no route."""
+    """Raises Refused when a change leaves somebody naming what is not there or cannot be paged, or no route."""
     if ROUTE in changed and ROUTE not in after:
         raise Refused("referenced", "Without the route no alert could go anywhere.", "Put another in its place.")
-    broken = [ref for ref in dangling(after) if ref.by in changed or ref.to in changed]
-    if broken:
+    if broken := [ref for ref in dangling(after) if ref.by in changed or ref.to in changed]:
         kind, name = broken[0].to
-        by = [f"{ref.by[0]} `{ref.by[1]}` ({ref.path})" for ref in broken if ref.to == broken[0].to]
-        more = f" and {len(by) - 5} more" if len(by) > 5 else ""
-        detail = f"There has to be a {kind} `{name}`, because it is named by {', '.join(by[:5])}{more}."
+        detail = f"There has to be a {kind} `{name}`, because it is named by {_listed(broken)}."
         raise Refused("referenced", detail, "Let these name another first, or change all in one apply.")
+    if mute := [ref for ref in without_channel(after) if ref.by in changed or ref.to in changed]:
+        team = mute[0].to[1]
+        detail = f"The team `{team}` has to have an `email`, because its channel is paged by {_listed(mute)}."
+        raise Refused("referenced", detail, f"Give `{team}` an `email`, or let these name a `role` in it.")
     _tell_apart(after, changed)
+
+
+def _listed(references: Sequence[Reference]) -> str:
+    """Who names the first one's object: five of them, and how many more."""
+    by = [f"{ref.by[0]} `{ref.by[1]}` ({ref.path})" for ref in references if ref.to == references[0].to]
+    more = f" and {len(by) - 5} more" if len(by) > 5 else ""
+    return f"{', '.join(by[:5])}{more}"
 
 
 def _tell_apart(after: Mapping[Key, ConfigObject], changed: Collection[Key]) -> None:

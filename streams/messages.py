@@ -1,4 +1,4 @@
-"""What a delivery says: pages of one person and one method become one message, with the incident as it is now."""
+"""What a delivery says: pages of one recipient and one method become one message, with the incident as it is now."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from domain.escalations import Escalation
 from domain.groups import Group
 from domain.incidents import Incident
 from domain.pages import Page
+from domain.recipients import called, team_of
 from domain.spans import span
 from schemas.payloads import read_alert
 from streams.channels.base import Message, PageLine
@@ -21,9 +22,10 @@ from streams.store.base import ClaimedPage, Store
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Claimed pages that leave as one message. `message` is None when the person has no such contact method.
+    """Claimed pages that leave as one message. `message` is None when `user` has no such contact method.
 
-    `receipts` are the correlation ids of the escalations it speaks for: what the log ties everything together with.
+    `user` is a user's id, or `team:development` for the channel of a team. `receipts` are the
+    correlation ids of the escalations it speaks for: what the log ties everything together with.
     """
 
     key: str
@@ -57,7 +59,7 @@ class Signposts:
 
 
 def deliveries(store: Store, org: str, signposts: Signposts, claimed: Iterable[ClaimedPage]) -> list[Delivery]:
-    """Bundle claimed pages by person, method and bundle, and write the message of each."""
+    """Bundle claimed pages by recipient, method and bundle, and write the message of each."""
     return [_delivery(store, org, signposts, bundle) for bundle in _bundles(claimed)]
 
 
@@ -98,9 +100,7 @@ def _delivery(store: Store, org: str, signposts: Signposts, bundle: tuple[Claime
 
 
 def _address(config: Config, page: PageRow) -> str | None:
-    user = config.users.get(page.user)
-    contacts = user.contacts if user else ()
-    return next((contact.address for contact in contacts if contact.channel == page.method), None)
+    return next((known.address for known in config.contacts(page.user) if known.channel == page.method), None)
 
 
 def _lines(store: Store, signposts: Signposts, bundle: Sequence[ClaimedPage]) -> tuple[PageLine, ...]:
@@ -176,11 +176,12 @@ def _line(
 
 
 def why(escalation: Escalation, page: Page) -> str:
-    """Why this person is paged, as a sentence."""
+    """Why this person is paged, or whoever reads the channel of a team, as a sentence."""
     policy = escalation.policy
     if policy is None:
         return f"step {page.step}"
-    where = f"step {page.step} of {len(policy.steps)} of escalation policy {policy.id}"
+    where = f"this is {called(page.user)}; " if team_of(page.user) else ""
+    where += f"step {page.step} of {len(policy.steps)} of escalation policy {policy.id}"
     if policy.loops > 1:
         where += f", round {page.loop} of {policy.loops}"
     return where if (page.loop, page.step) == (1, 1) else f"{where}: nobody has acknowledged yet"

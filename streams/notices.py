@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from domain.config import Config
+from domain.recipients import channel_of
 from schemas.status import RoleStatus
 from streams.channels.base import Channel, Notice, Rejected, Sent
 from streams.failpoints import effect
@@ -25,7 +26,7 @@ NOTICES = Counter("tocsin_watchdog_notices_total", "Messages of the watchdog, by
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A person and one way to reach them."""
+    """A person, or the channel of a team as `team:platform`, and one way to reach them."""
 
     user: str
     address: str
@@ -33,14 +34,16 @@ class Recipient:
 
 
 def recipients(config: Config, team: str, channels: Mapping[str, Channel]) -> tuple[Recipient, ...]:
-    """Every member of `team`, whatever their role, by every contact method that has a channel."""
+    """Every member of `team`, whatever their role, and the team's own channel, by every contact method that works here.
+
+    `channels` are those methods by name.
+    """
     known = config.teams.get(team)
-    users = dict.fromkeys(member.user for member in known.members) if known else {}
+    everybody = dict.fromkeys([*(member.user for member in known.members), channel_of(team)] if known else ())
     return tuple(
-        Recipient(user, contact.address, channels[contact.channel])
-        for user in users
-        if user in config.users
-        for contact in config.users[user].contacts
+        Recipient(one, contact.address, channels[contact.channel])
+        for one in everybody
+        for contact in config.contacts(one)
         if contact.channel in channels
     )
 
@@ -60,14 +63,12 @@ class Herald:
     config: Callable[[], Config | None]
 
     async def tell(self, write: Callable[[str], Notice]) -> bool:
-        """Say what `write` makes for a team to everybody in it; whether anybody could be reached."""
+        """Say what `write` makes for a team to everybody in it and to its channel; whether anybody could be reached."""
         config = self.config()
         team = self.setting or (config.root.team or "" if config and config.root else "")
         people = recipients(config, team, self.channels) if config else ()
         if not people:
-            log.error(
-                "there is nobody to tell: set TOCSIN_WATCHDOG_TEAM to a team whose members can be reached", team=team
-            )
+            log.error("there is nobody to tell: set TOCSIN_WATCHDOG_TEAM to a team that can be reached", team=team)
             return False
         notice = write(team)
         reached = await asyncio.gather(*(send(person, notice) for person in people))
@@ -134,7 +135,7 @@ def _notice(title: str, lines: Sequence[str], key: str) -> Notice:
 
 
 def _why(team: str) -> str:
-    return f"You get this because you are in team {team}, which looks after Tocsin itself (TOCSIN_WATCHDOG_TEAM)."
+    return f"This goes to everybody in team {team}, which looks after Tocsin itself (TOCSIN_WATCHDOG_TEAM)."
 
 
 def _verb(roles: Collection[object], one: str, several: str) -> str:

@@ -32,6 +32,7 @@ PAYLOAD = PayloadRef("alert/r-1/0", "ab" * 32)
 PRIOR = PriorAlert(3, AlertStatus.RESOLVED, Severity.HIGH, AT, AT, "r-0", GROUP, 1)
 FIRING = PriorAlert(4, AlertStatus.FIRING, Severity.HIGH, AT, AT, "r-1", GROUP, 1)
 LABELS = {"alertname": "ServiceDown", "service": "payments"}
+CHANNEL = (config.ContactMethod("email", "platform@example.test"),)
 POLICY = config.Policy("two-steps", (config.Step((config.Target(team="platform", role="primary"),), 300.0),), 2)
 ROUTE = Route(
     team="platform",
@@ -109,7 +110,8 @@ SAMPLES: tuple[Event, ...] = (
 
 CONFIG_SAMPLES: tuple[Event, ...] = (
     changes.ObjectPut(config.User("ada"), PayloadRef("config-x/1", "ab" * 32)),
-    changes.ObjectPut(config.Team("platform", (config.Member("ada", "primary"),))),
+    changes.ObjectPut(config.Team("platform", (config.Member("ada", "primary"),), contacts=CHANNEL)),
+    changes.ObjectPut(config.Policy("channel", (config.Step((config.Target(team="platform"),), 300.0),))),
     changes.ObjectPut(config.Service("payments", "platform", "two-steps")),
     changes.ObjectPut(POLICY),
     changes.ObjectPut(config.Integration("alertmanager", "alertmanager", ("ab" * 32,), 4)),

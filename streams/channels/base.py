@@ -1,9 +1,8 @@
-"""What a channel is: it takes one message for one person and says what became of it.
+"""What a channel is: it takes one message for one person, or one address of a team, and says what became of it.
 
 The pager hands over a `Message` (one delivery of one or more pages), the watchdog a `Notice`, and both get one of four
-answers back. A
-channel never raises for a provider's answer and never waits without a limit, so the pager is the single place
-that decides about retries. Read next: `render` (what a message says), `email` (the first real channel), `memory`
+answers back. A channel never raises for a provider's answer and never waits without a limit, so the pager is the single
+place that decides about retries. Read next: `render` (what a message says), `email` (the first real channel), `memory`
 (the fake), `registry` (how a name becomes a channel).
 """
 
@@ -100,7 +99,7 @@ class Message:
     Params:
         key: the delivery's uuid and idempotency key; equal on every attempt.
         to: the address in the channel's own terms (a mail address, a phone number).
-        person_id: id of the person, not their name.
+        person_id: id of the person, not their name; `team:platform` for the channel of a team.
         lines: at least one page.
         attempt: counted from 1.
         possible_repeat: an earlier attempt may have arrived; the reader is told so.

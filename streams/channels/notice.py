@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from html import escape
 
 from streams.channels.base import Notice
-from streams.channels.render import SUBJECT_LIMIT, Rendered
+from streams.channels.render import SUBJECT_LIMIT, Rendered, reader
 from streams.channels.untrusted import block, one_line
 
 TEXT_LIMIT = 10_000
@@ -20,8 +20,8 @@ def render_notice(notice: Notice, domain: str, now: datetime) -> Rendered:
     """The mail for `notice`; the same Message-ID on every attempt. See `render.render` for the parameters."""
     title = one_line(notice.title, SUBJECT_LIMIT)
     lines = block(notice.text, TEXT_LIMIT)
-    key, reader = (_NOT_IN_IDS.sub("-", text) for text in (notice.key, notice.person_id))
-    message_id = f"<notice.{key}.u-{reader}@{domain}>"
+    key = _NOT_IN_IDS.sub("-", notice.key)
+    message_id = f"<notice.{key}.{reader(notice.person_id)}@{domain}>"
     return Rendered(
         subject=title,
         text="\n".join((title, "", *lines)) + "\n",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from domain.recipients import team_of
 from streams.channels.base import Message, PageLine
 from streams.channels.markup import as_html
 from streams.channels.sections import SHOWN_IN_FULL, Letter, section
@@ -99,12 +100,18 @@ def message_ids(message: Message, lines: tuple[PageLine, ...], domain: str) -> t
     because ids and numbers are derived too: a store that was emptied starts at INC-1 again, and its first page
     must not look like a copy of an old mail. A bundle belongs to no thread, or it would weld several into one.
     """
-    reader = f"u-{_NOT_IN_IDS.sub('-', message.person_id)}.{_stamp(max(line.opened_at for line in lines))}"
+    whom = f"{reader(message.person_id)}.{_stamp(max(line.opened_at for line in lines))}"
     key = _NOT_IN_IDS.sub("-", message.key)
     if len(lines) > 1:
-        return f"<bundle.{key}.{reader}@{domain}>", None
-    root = f"<inc-{lines[0].number}.root.{reader}@{domain}>"
-    return (root, None) if lines[0].first else (f"<inc-{lines[0].number}.{key}.{reader}@{domain}>", root)
+        return f"<bundle.{key}.{whom}@{domain}>", None
+    root = f"<inc-{lines[0].number}.root.{whom}@{domain}>"
+    return (root, None) if lines[0].first else (f"<inc-{lines[0].number}.{key}.{whom}@{domain}>", root)
+
+
+def reader(person_id: str) -> str:
+    """Whom a mail is for, as its Message-ID says it: a user and the channel of a team of the same name are two."""
+    team = team_of(person_id)
+    return f"u-{_NOT_IN_IDS.sub('-', person_id)}" if team is None else f"t-{_NOT_IN_IDS.sub('-', team)}"
 
 
 def _headers(

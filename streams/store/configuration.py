@@ -25,7 +25,7 @@ CONTACTS = TypeAdapter(tuple[ContactMethod, ...])
 
 
 def public_part(item: Standing) -> Standing:
-    """The object without personal data: what an event may hold."""
+    """The object without personal data: what an event may hold. A team's contacts are no person's, and stay."""
     match item:
         case User():
             return replace(item, name="", contacts=())

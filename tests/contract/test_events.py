@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.changes import ObjectPut
+from domain.config import Member, Team
 from domain.decision import Decision
 from domain.events import EVENT_TYPES, Event
 from schemas.events import UnknownEvent, decode, encode, hash_event
@@ -43,6 +45,13 @@ def test_the_bytes_of_an_event_are_golden(event: Event) -> None:
 def test_an_event_is_read_back_as_it_was_written(event: Event) -> None:
     stored = decode(event.type, encode(event, DECISION, PREV))
     assert (stored.data, stored.decision, stored.prev) == (event, DECISION, PREV.hex())
+
+
+def test_a_team_that_was_stored_before_teams_had_channels_is_read() -> None:
+    put = ObjectPut(Team("platform", (Member("ada", "primary"),)))
+    document = json.loads(encode(put, DECISION, PREV))
+    assert document["data"]["object"].pop("contacts") == []
+    assert decode(put.type, json.dumps(document).encode()).data == put
 
 
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))

@@ -95,6 +95,23 @@ def test_what_is_needed_is_not_removed(world: GatewayWorld, path: str, by: str) 
     assert world.store.head() == head
 
 
+def test_the_channel_of_a_team_is_needed_by_the_policies_that_page_it(world: GatewayWorld) -> None:
+    channel = {"steps": [{"targets": [{"team": "search"}], "escalate_after": "5m"}]}
+    path = "escalation_policies/channel"
+    document = problem_of(put(world, path, channel), 422, "bad_request_fields")
+    assert (document["field"], "has no `email`" in document["detail"]) == ("steps[0].targets[0]", True)
+    assert document["remedy"] == "Give the team an `email`, or write {team: search, role: primary}"
+    team = {"email": "search@example.test", "members": [{"user": "edsger", "role": "primary"}]}
+    changed = put(world, "teams/search", team).json()["changes"][0]["fields"]
+    assert changed == [{"field": "email", "before": None, "after": "search@example.test"}]
+    assert put(world, path, channel).status_code == 201
+    assert (get(world, "teams/search").json(), get(world, path).json()["steps"]) == (team, channel["steps"])
+    document = problem_of(put(world, "teams/search", {"members": []}), 409, "referenced")
+    assert "its channel is paged by policy `channel` (steps[0].targets[0].team)" in document["detail"]
+    told = changes(world, "kind=teams&id=search")[0]
+    assert told["fields"] == changed
+
+
 def test_the_route_and_the_asking_key_stay(world: GatewayWorld) -> None:
     problem_of(delete(world, "route/default"), 409, "referenced")
     problem_of(delete(world, "api_keys/root"), 409, "referenced")

@@ -107,7 +107,10 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
     user, team, policy = map(st.sampled_from, (users, teams, policies))
     address = st.from_regex(r"[^@\s]{1,9}@[^@\s]{1,9}", fullmatch=True).filter(lambda a: a.isprintable())
     contact = st.builds(ContactMethod, st.just("email"), address)
+    channels = {name: draw(st.none() | contact) for name in teams}
     target = st.builds(Target, user=user) | st.builds(Target, team=team, role=names)
+    if reachable := [name for name, channel in channels.items() if channel]:
+        target |= st.builds(Target, team=st.sampled_from(reachable))
     maybe_service = st.none() | st.sampled_from(services) if services else st.none()
 
     intervals = some()
@@ -135,7 +138,10 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
             Route(team=draw(team), policy=draw(policy), group_wait=draw(st.none() | waits), routes=tuple(children))
         ),
         *(User(name, draw(titles), listed(contact, most=1)) for name in users),
-        *(Team(name, listed(st.builds(Member, user, names))) for name in teams),
+        *(
+            Team(name, listed(st.builds(Member, user, names)), contacts=(channel,) if channel else ())
+            for name, channel in channels.items()
+        ),
         *(
             Service(
                 name,
@@ -192,3 +198,5 @@ def test_odd_values_are_written_so_that_yaml_keeps_them(value: str) -> None:
 def test_what_the_format_cannot_say_is_not_written() -> None:
     with pytest.raises(ValueError, match="contacts that the format cannot say"):
         dump_config([User("ada", contacts=(ContactMethod("sms", "+100"),))])
+    with pytest.raises(ValueError, match="team `search` has contacts that the format cannot say"):
+        dump_config([Team("search", contacts=(ContactMethod("chat", "#search"),))])

@@ -320,3 +320,31 @@ def test_whatever_the_text_objects_or_errors_with_places(text: str) -> None:
             assert error.column >= 1
             assert error.problem
             assert error.remedy
+
+
+# -- the channel of a team -----------------------------------------------------------------------------------------
+
+CHANNEL = "version: 1\nescalation_policies: {ch: {steps: [{targets: [{team: dev}], escalate_after: 5m}]}}\n"
+WITH, WITHOUT = "version: 1\nteams: {dev: {email: dev@example.test}}\n", "version: 1\nteams: {dev: {}}\n"
+
+
+def test_a_team_has_a_channel_and_a_target_without_a_role_is_that() -> None:
+    read = parse_documents({"policy": CHANNEL, "team": WITH})
+    assert read["team", "dev"] == Team("dev", contacts=(ContactMethod("email", "dev@example.test"),))
+    policy = read["policy", "ch"]
+    assert isinstance(policy, Policy)
+    (target,) = policy.steps[0].targets
+    assert (target, str(target), target.recipient) == (Target(team="dev"), "team:dev", "team:dev")
+    assert parse_config(CHANNEL, "policy", parse_config(WITH, "team"))["policy", "ch"] == policy
+
+
+@pytest.mark.parametrize("known", [WITH, WITHOUT])
+def test_what_the_files_say_of_a_team_counts_and_not_what_was_known_of_it(known: str) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        parse_documents({"policy": CHANNEL, "team": WITHOUT}, parse_config(known, "team"))
+    (error,) = refused.value.errors
+    assert str(error) == (
+        "policy:2:47: escalation_policies.ch.steps[0].targets[0]: A target without a `role` is the team's channel, and"
+        " team `dev` has no `email`. Give the team an `email`, or write {team: dev, role: primary}."
+    )
+    assert parse_documents({"policy": CHANNEL, "team": WITH}, parse_config(known, "team"))

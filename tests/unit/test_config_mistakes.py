@@ -128,11 +128,31 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
     (GOOD.replace("[{user: ada}]", "[]"), 9, 28, "escalation_policies.calm.steps[0].targets", "The list is empty", "1"),
     (
         GOOD.replace("[{user: ada}]", "[{user: ada, team: platform, role: primary}]"),
-        9, 29, TARGET, "either a user, or a team and a role", "{user: ada}",
+        9, 29, TARGET, "A target is a user, a team and a role, or a team alone", "{user: ada}",
+    ),
+    (
+        GOOD.replace("[{user: ada}]", "[{user: ada, role: primary}]"),
+        9, 29, TARGET, "A target is a user, a team and a role, or a team alone", "{team: platform}",
+    ),
+    (
+        GOOD.replace("[{user: ada}]", "[{role: primary}]"),
+        9, 29, TARGET, "A target is a user, a team and a role, or a team alone", "role: primary",
     ),
     (
         GOOD.replace("[{user: ada}]", "[{team: platform}]"),
-        9, 29, TARGET, "either a user, or a team and a role", "role: primary",
+        9, 29, TARGET, "is the team's channel, and team `platform` has no `email`", "Give the team an `email`",
+    ),
+    (
+        GOOD.replace("[{user: ada}]", "[{team: platform}]").replace("platform: {m", "platform: {email: , m"),
+        9, 29, TARGET, "is the team's channel, and team `platform` has no `email`", "{team: platform, role: primary}",
+    ),
+    (
+        GOOD.replace("[{user: ada}]", "[{team: platfrom}]"),
+        9, 36, TARGET + ".team", "There is no team `platfrom`", "Did you mean `platform`?",
+    ),
+    (
+        GOOD.replace("[{user: ada}]", "[{team: platform}]").replace("platform: {m", "platform: {email: all, m"),
+        5, 21, "teams.platform.email", "`all` is not a mail address", "name@example.test",
     ),
     (
         GOOD.replace("[{user: ada}]", "[{user: adda}]"),

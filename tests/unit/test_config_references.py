@@ -1,9 +1,9 @@
 """Who names whom: what has to stay because something else needs it."""
 
-from domain.config import ConfigObject, Policy, RouteTree, Service, Team
+from domain.config import ConfigObject, ContactMethod, Policy, RouteTree, Service, Step, Target, Team, User
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval, Span
-from domain.references import Reference, dangling
+from domain.references import Reference, dangling, without_channel
 from domain.routing import Route
 
 TREE = RouteTree(
@@ -42,3 +42,14 @@ def test_a_time_interval_is_needed_by_routes() -> None:
         Reference(tree, "routes[0].mute_time_intervals[0]", nights),
         Reference(tree, "routes[0].active_time_intervals[1]", nights),
     )
+
+
+def test_a_policy_that_pages_a_channel_needs_the_team_to_have_one() -> None:
+    targets = (Target(user="ada"), Target(team="mute"), Target(team="mute", role="lead"), Target(team="loud"))
+    things: tuple[ConfigObject, ...] = (
+        *(User("ada"), Team("mute"), Team("loud", contacts=(ContactMethod("email", "loud@example.test"),))),
+        Policy("p", (Step((Target(team="loud"),), 60.0), Step(targets, 60.0))),
+    )
+    objects = {(thing.kind, thing.id): thing for thing in things}
+    assert dangling(objects) == ()
+    assert without_channel(objects) == (Reference(("policy", "p"), "steps[1].targets[1].team", ("team", "mute")),)

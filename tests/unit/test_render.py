@@ -161,6 +161,11 @@ def test_two_people_have_two_threads() -> None:
     assert mail().message_id != mail(person_id="grace").message_id
 
 
+def test_the_channel_of_a_team_has_a_thread_of_its_own() -> None:
+    same_name = {mail(person_id=name).message_id for name in ("team:search", "search", "team-search")}
+    assert len(same_name) == 3
+
+
 def test_inc_7_of_an_emptied_store_is_not_taken_for_a_copy_of_the_old_one() -> None:
     a_week_later = replace(OUTAGE, opened_at=OUTAGE.opened_at + timedelta(days=7))
 

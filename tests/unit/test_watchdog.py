@@ -111,6 +111,20 @@ def test_an_outage_is_told_once_and_so_is_its_end(scene: Scene) -> None:
     assert scene.outages.open == {}
 
 
+def test_a_team_with_a_channel_is_told_there_too(scene: Scene) -> None:
+    mailbox = (ContactMethod("email", "platform@example.test"), ContactMethod("carrier-pigeon", "loft 1"))
+    team = replace(CONFIG.teams["platform"], contacts=mailbox)
+    scene.gateways = [scene.gateway(config=replace(CONFIG, teams={"platform": team}))]
+    scene.after(31)
+    scene.freeze()
+    told = scene.after(40)
+    assert sorted((said.person_id, said.to) for said in told) == [
+        ("ada", "ada@example.test"),
+        ("team:platform", "platform@example.test"),
+    ]
+    assert all("This goes to everybody in team platform" in said.text for said in told)
+
+
 def test_a_role_that_stops_and_goes_is_one_outage(scene: Scene) -> None:
     scene.freeze()
     assert len(scene.after(31)) == 1
