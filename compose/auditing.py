@@ -25,6 +25,7 @@ from compose.datadir import read_running
 from compose.processes import StartError
 from compose.progress import console
 from compose.roles import NotConfigured
+from domain.recipients import called
 from projections.audit import Account, NoIncident, NotPaged, account
 from projections.findings import Verdict
 from projections.references import incident_key
@@ -141,7 +142,9 @@ def print_account(screen: Console, given: Account) -> None:
             repeat += " (possible repeat)" if page.possible_repeat else ""
             sent = f"{page.sent_at:%Y-%m-%d %H:%M:%S}{repeat}"
             asked = f"{page.asked_at:%H:%M:%S}"
-            table.add_row(escape(page.user), page.method, asked, sent, escape(str(page.rule)), str(page.position))
+            table.add_row(
+                escape(called(page.user)), page.method, asked, sent, escape(str(page.rule)), str(page.position)
+            )
         screen.print(table)
     if given.not_paged:
         screen.print("\n[bold]Not paged[/]")
@@ -159,7 +162,7 @@ def print_account(screen: Console, given: Account) -> None:
 
 
 def _not_paged(one: NotPaged) -> str:
-    person = f"{one.user}{f' by {one.method}' if one.method else ''}" if one.user else one.rule.target
+    person = f"{called(one.user)}{f' by {one.method}' if one.method else ''}" if one.user else one.rule.target
     event = f" (event {one.position})" if one.position else ""
     return f"{person}, {one.rule}: {one.reason}{event}"
 

@@ -15,6 +15,7 @@ from rich.tree import Tree
 from compose.people import COLOURS, client, gateway_options
 from compose.progress import console
 from domain.config import Config
+from domain.recipients import called
 from projections.sentences import plain
 from schemas.api_explained import AlertExplained, ExplainAnswer, RouteExplained, RouteTried, SuppressedBy, write_answer
 from schemas.config_errors import ConfigErrors
@@ -231,7 +232,7 @@ def _pages(screen: Console, one: AlertExplained, at: datetime) -> None:
             table.add_row(
                 "[bold]Pages[/]    " if not index else "",
                 f"{when} [dim]{_after((page.at - at).total_seconds())}[/]",
-                f"{escape(page.who)} by {escape(page.via)}",
+                f"{escape(called(page.who))} by {escape(page.via)}",
                 f"[dim]{escape(page.because)}[/]",
             )
         screen.print(table)

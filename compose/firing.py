@@ -13,6 +13,7 @@ from compose.client import Client, Refusal
 from compose.datadir import read_running
 from compose.people import client, gateway_options, told
 from compose.scenarios import SCENARIOS, Scenario, webhooks
+from domain.recipients import called
 from projections.sentences import plain
 from schemas.api import PageView
 from schemas.api_receipts import ReceiptView
@@ -138,12 +139,12 @@ def _opened(gateway: Client, name: str) -> str:
     said = f"{name} is {incident.status}: {plain(incident.title)}, {incident.severity}, team {incident.team}"
     pages = _until(lambda: _sent(gateway, name) or None, FIRST_PAGE)
     if pages:
-        return f"{said}; paged: {_list(dict.fromkeys(f'{page.user} by {page.method}' for page in pages))}."
+        return f"{said}; paged: {_list(dict.fromkeys(f'{called(page.user)} by {page.method}' for page in pages))}."
     due = gateway.due(name).due
     if not due:
         return f"{said}; nobody is paged."
     step = due[0].escalation
-    whom = _list(dict.fromkeys(page.user for page in (step.pages if step else ())))
+    whom = _list(dict.fromkeys(called(page.user) for page in (step.pages if step else ())))
     return f"{said}; the next page, to {whom or 'nobody'}, is due at {due[0].at.astimezone(UTC):%H:%M:%S} UTC."
 
 
@@ -167,7 +168,7 @@ def _follow(gateway: Client, name: str) -> None:
     while time.monotonic() < end:
         for page in _sent(gateway, name):
             if page.id not in told:
-                click.echo(f"{page.queued_at.astimezone(UTC):%H:%M:%S}  {page.user} was paged by {page.method}")
+                click.echo(f"{page.queued_at.astimezone(UTC):%H:%M:%S}  {called(page.user)} was paged by {page.method}")
             told.add(page.id)
         incident = gateway.incident(name)
         if incident.status != "triggered":

@@ -41,7 +41,7 @@ class Rule:
 class Paged:
     """One page that was sent: to whom, by what, when, and the rule that asked for it.
 
-    `position` is that of the event that says so.
+    `user` is a user's id, or `team:development` for the channel of a team; `position` that of the event that says so.
     """
 
     user: str
@@ -57,7 +57,9 @@ class Paged:
 
 @dataclass(frozen=True, slots=True)
 class NotPaged:
-    """Somebody whom a rule names and who was not told, and why. `user` is empty when the rule reached nobody."""
+    """Somebody whom a rule names and who was not told, and why. `user` is empty when the rule named a role and reached
+    nobody.
+    """
 
     user: str
     method: str
@@ -266,8 +268,9 @@ class _Run:
             for target in self._targets(event.step):
                 if str(target) not in reached:
                     rule, at = self._rule(event.loop, event.step, str(target)), recorded.decision.decided_at
-                    reason = "nobody reachable: it stood for no person with a contact method"
-                    yield NotPaged(target.user or "", "", at, reason, rule, recorded.position)
+                    nobody = "no person" if target.user or target.role else "no channel"
+                    reason = f"nobody reachable: it stood for {nobody} with a contact method"
+                    yield NotPaged(target.recipient or "", "", at, reason, rule, recorded.position)
 
     def _never_due(self, own: Sequence[Recorded]) -> Iterator[NotPaged]:
         """Steps of the first round that never came, because the escalation ended before, or has not come so far."""
@@ -281,7 +284,7 @@ class _Run:
                 rule = self._rule(1, number, str(target))
                 reason = f"its step was not due when {_ending(ended, own)}" if ended else "its step is not due yet"
                 at, position = (ended.decision.decided_at, ended.position) if ended else (None, 0)
-                yield NotPaged(target.user or "", "", at, reason, rule, position)
+                yield NotPaged(target.recipient or "", "", at, reason, rule, position)
 
     def _targets(self, step: int) -> tuple[Target, ...]:
         return self.started.policy.steps[step - 1].targets if self.started else ()

@@ -13,6 +13,7 @@ from domain.config import Target
 from domain.decision import Actor
 from domain.erasing import PayloadErased
 from domain.intake import AlertsLost
+from domain.recipients import called
 from domain.spans import span
 from streams.store.base import Recorded
 
@@ -139,7 +140,7 @@ def _escalation(event: escalations.EscalationEvent, first: escalations.Started, 
             return f"escalation by policy {event.policy.id} began{when}"
         case escalations.StepNotified():
             escalated = (event.loop, event.step) > (1, 1)
-            paged = _listed(f"{notified.user} paged by {notified.method}" for notified in event.notified)
+            paged = _listed(f"{called(one.user)} paged by {one.method}" for one in event.notified)
             return f"{'escalated to ' if escalated else ''}{_step(event.loop, event.step)}: {paged}"
         case escalations.StepSkipped():
             targets = _listed(map(_target, first.policy.steps[event.step - 1].targets))
@@ -159,11 +160,11 @@ def _step(loop: int, step: int) -> str:
 
 
 def _target(target: Target) -> str:
-    return target.user or f"{target.role} of {target.team}"
+    return called(target.recipient) if target.recipient else f"{target.role} of {target.team}"
 
 
 def _page(event: pages.PageEvent, first: pages.Queued) -> str:
-    page = f"page to {first.user} by {first.method}"
+    page = f"page to {called(first.user)} by {first.method}"
     place = f"step {first.step}, round {first.loop}"
     match event:
         case pages.Queued():

@@ -19,6 +19,11 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Recipient = Annotated[
+    str, Field(description="a user's id, or the channel of a team", examples=["ada", "team:development"])
+]
+
+
 class LinkView(Model):
     """A page that leads on."""
 
@@ -104,7 +109,7 @@ class PageView(Model):
     """Somebody who was told, or was to be told."""
 
     id: str
-    user: str
+    user: Recipient
     method: str
     loop: int
     step: int

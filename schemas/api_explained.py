@@ -10,7 +10,7 @@ from domain.explaining import Destiny, Explained, Fate, OnWay, Paging, TriedRout
 from domain.ids import stream_uuid
 from domain.routing import Routing
 from domain.suppression import Suppression, SuppressionReason
-from schemas.api import Model, SeverityWord, StatusWord
+from schemas.api import Model, Recipient, SeverityWord, StatusWord
 from schemas.matchers import format_matcher
 
 Ack = Annotated[str, Field(description="allowed or refused")]
@@ -62,7 +62,7 @@ class PageExplained(Model):
     """A page that would be queued if nobody answered before."""
 
     at: datetime
-    who: Annotated[str, Field(description="the user's id")]
+    who: Recipient
     via: Annotated[str, Field(description="the channel")]
     because: str
     route: Annotated[str, Field(description="the way that leads to it: the path of its route")]

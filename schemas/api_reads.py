@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.api import Model, SeverityWord
+from schemas.api import Model, Recipient, SeverityWord
 
 AlertStatusWord = Literal["firing", "resolved"]
 Outcome = Literal["sent", "failed", "unknown"]
@@ -80,10 +80,10 @@ class DeliveryAttempt(Model):
 
 
 class DeliveryView(Model):
-    """A message to one person by one method. Pages that were said together are in one message."""
+    """A message to one person or team's channel by one method. Pages that were said together are in one message."""
 
     id: Annotated[str, Field(description="derived from its pages; the provider gets it as idempotency key")]
-    user: str
+    user: Recipient
     method: str
     outcome: Annotated[Outcome, Field(description="of the last attempt")]
     attempts: tuple[DeliveryAttempt, ...]
@@ -92,7 +92,7 @@ class DeliveryView(Model):
 class WouldPage(Model):
     """Whom a deadline pages if it comes while everything is as it is now."""
 
-    user: str
+    user: Recipient
     methods: tuple[str, ...]
 
 

@@ -199,8 +199,15 @@ SAYING = """
     - {matchers: ['alertname="Net"'], flap_threshold: 3, flap_window: 1h, flap_quiet: 10m, reopen_within: 5m}
     - {matchers: ['alertname="NobodyHome"'], suppress_for: 10m, policy: nobody-then-grace, repeat_interval: 20m}
 """
+CHANNEL = (
+    ("  search: {members:", "  search: {email: search@example.test, members:"),
+    ("targets: [{team: search, role: primary}]", "targets: [{team: search}, {team: search, role: primary}]"),
+)
+"""The policy of the team search pages its channel too."""
 FORGETFUL = (
     CONFIG.replace("expires_after: 8h", "expires_after: 45m")
+    .replace(*CHANNEL[0])
+    .replace(*CHANNEL[1])
     .replace("  routes:\n", "  routes:" + SAYING)
     .replace(*DEPENDS)
     + RULES
@@ -289,6 +296,7 @@ def live(world: MemoryWorld, history: Sequence[Step]) -> None:
     SEEN.update(event.type for event in store.log)
     SEEN["conflict"] += store.conflicts
     SEEN["correlation"] += sum(getattr(event.event, "reason", "") == "correlation" for event in store.log)
+    SEEN["channel"] += sum(getattr(event.event, "user", "") == "team:search" for event in store.log)
     SEEN["second loop"] += sum(getattr(event.event, "loop", 1) > 1 for event in store.log)
 
 
@@ -425,6 +433,7 @@ def test_the_histories_went_everywhere() -> None:
     assert not missing
     assert SEEN["conflict"] > 5
     assert SEEN["correlation"] > 5
+    assert SEEN["channel"] > 5
     assert SEEN["second loop"] > 5
 
 

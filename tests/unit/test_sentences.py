@@ -180,14 +180,21 @@ def test_a_page_without_its_first_event_cannot_be_told() -> None:
         said(pages.Cancelled("resolved"))
 
 
+def test_the_channel_of_a_team_is_called_so() -> None:
+    queued = replace(QUEUED, user="team:development")
+    assert said(queued, first=queued) == "page to the channel of development by email queued (step 1, round 2)"
+    step = escalations.StepNotified(1, 1, T0, notified(("team:development", "email"), ("ada", "email")), T0)
+    assert said(step, first=STARTED) == "step 1: the channel of development paged by email, ada paged by email"
+
+
 def test_a_step_with_several_targets_names_them_all() -> None:
-    targets = (Target(user="ada"), Target(team="db", role="lead"))
+    targets = (Target(user="ada"), Target(team="db", role="lead"), Target(team="db"))
     policy = Policy("p", (Step(targets, 60),))
     text = said(
         escalations.StepSkipped(1, 1, T0, "nobody_reachable", T0),
         first=escalations.Started(INCIDENT, 1, policy, T0, "r-1"),
     )
-    assert text == "nobody could be reached in step 1: ada, lead of db"
+    assert text == "nobody could be reached in step 1: ada, lead of db, the channel of db"
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
 """What a command says when what it needs is not there: one sentence with a remedy, never a traceback."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from compose import demo
+from compose import demo, firing
 from compose.cli import main
 from compose.progress import Progress
 
+EXAMPLE = Path(__file__).parents[2] / "compose" / "example"
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 NOWHERE = {
     "TOCSIN_POSTGRES_DSN": "postgresql://tocsin:secret@127.0.0.1:9/tocsin",
@@ -64,3 +67,34 @@ def test_a_demo_first_ends_what_an_interrupted_one_left() -> None:
     gateway, running = Gateway(), SimpleNamespace(webhook_tokens=SimpleNamespace(alertmanager="wh_x"))
     asyncio.run(demo._tidy(gateway, running, Progress()))  # type: ignore[arg-type]
     assert gateway.fired == ["resolved"]
+
+
+CHANNEL = SimpleNamespace(user="team:development", method="email", status="sent", id="page-1", queued_at=AT)
+STEP = SimpleNamespace(at=AT, escalation=SimpleNamespace(pages=[CHANNEL]))
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ([CHANNEL], "paged: the channel of development by email."),
+        ([], "the next page, to the channel of development, is due at 03:00:00 UTC."),
+    ],
+)
+def test_fire_says_that_the_channel_of_a_team_is_paged(
+    monkeypatch: pytest.MonkeyPatch, pages: list[Any], said: str
+) -> None:
+    incident = SimpleNamespace(status="triggered", title="BuildAgentDown", severity="medium", team="development")
+    gateway: Any = SimpleNamespace(
+        incident=lambda _: incident, pages=lambda _: pages, due=lambda _: SimpleNamespace(due=[STEP])
+    )
+    monkeypatch.setattr(firing, "FIRST_PAGE", 0.0)
+    opened = firing._opened(gateway, "INC-1")
+    assert opened == f"INC-1 is triggered: BuildAgentDown, medium, team development; {said}"
+
+
+def test_explain_says_that_the_channel_of_a_team_would_be_paged() -> None:
+    words = ["explain", "--config", str(EXAMPLE), "alertname=BuildAgentDown", "environment=development"]
+    told = CliRunner().invoke(main, words, terminal_width=200, env={"COLUMNS": "200"})
+    assert "the channel of development by email" in told.stdout
+    pages = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["pages"]
+    assert [(page["who"], page["target"]) for page in pages] == [("team:development", "team:development")]
