@@ -158,7 +158,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(
             "dev",
-            "Something in development, which concerns the developers alone.",
+            "Something in development, which goes only to the developers' channel.",
             (
                 _sample(
                     "BuildAgentDown", "warning", "builds", "No build was started for an hour", environment="development"

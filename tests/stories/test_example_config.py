@@ -174,10 +174,11 @@ def test_what_others_run_has_five_minutes_and_is_told_again_after_twelve_hours(w
 
 
 @pytest.mark.parametrize("severity", ["critical", "high", "warning", "info"])
-def test_development_concerns_the_developers_alone(world: MemoryWorld, severity: str) -> None:
+def test_development_goes_only_to_its_channel(world: MemoryWorld, severity: str) -> None:
     world.fire("ApiDown", service="payments", severity=severity, environment="development")
     world.advance(minutes=4, seconds=55)
     world.expect_nothing()
     world.advance(hours=13)
-    assert told(world) == [("grace", "INC-1")]
+    assert told(world) == [("team:development", "INC-1")]
+    assert {message.to for message in world.channel.delivered} == {"development@example.test"}
     world.expect_incident("INC-1", team="development")
