@@ -29,7 +29,7 @@ from streams.store.deciding import open_book
 from streams.store.ledger import Line, Payload
 from tests.auditing import KEY, KeepingStore, MemoryLedger, rehashed, seals_over, verify
 from tests.memory_world import MemoryWorld
-from tests.stories.test_any_history import FORGETFUL, Meddle, Say, histories, live
+from tests.stories.test_any_history import CHANNEL, FORGETFUL, Meddle, Say, histories, live
 from tests.world import CONFIG, alert, webhook
 
 PAY_A = {"service": "payments", "instance": "a"}
@@ -495,6 +495,17 @@ def test_an_erased_user_leaves_the_steps_that_reached_them_unproved_and_nothing_
     verdict = verify(erased(ledger, refs, said=True).seal())
     assert verdict.findings == []
     assert "escalation.step_notified.v1" not in verdict.rederived
+
+
+def test_a_step_that_reached_a_teams_channel_is_proved_though_every_user_was_erased() -> None:
+    alone = CHANNEL[1][0], CHANNEL[1][1].replace("{team: search}, {team: search, role: primary}", "{team: search}")
+    world, store = keeping(CONFIG.replace(*CHANNEL[0]).replace(*alone))
+    world.fire("Disk", service="catalogue")
+    world.advance(minutes=6)
+    ledger = MemoryLedger.of(store)
+    verdict = verify(erased(ledger, tuple(ref for ref in ledger.kept if ref.startswith("config-")), said=True).seal())
+    assert verdict.findings == []
+    assert verdict.rederived["escalation.step_notified.v1"] == verdict.rederived["page.queued.v1"] == 1
 
 
 @pytest.mark.parametrize("said", [True, False])
