@@ -26,13 +26,14 @@ from streams.store.migrate import migrate
 from streams.store.outages import Outages
 from streams.store.postgres import SCHEMA, PostgresStore
 from streams.store.progress import Progress
+from tests.stack import until
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 CAUSE = Cause(Actor("user", "ada"), "api", "command/1", "c-1", "c-1")
 STATEMENT_TIMEOUT = 1.0
 LIMIT = STATEMENT_TIMEOUT + limits.MARGIN
-SLACK = 1.5
-"""Seconds that a busy machine may be late."""
+SLACK = 4.0
+"""Seconds that a busy machine may be late; less than what nobody limits would take."""
 
 
 class Server:
@@ -210,7 +211,7 @@ def test_a_seat_is_lost_and_taken_again(server: Server, monkeypatch: pytest.Monk
     assert seat.hold()
     with server.frozen():
         unavailable_within(LIMIT, seat.hold)
-    assert seat.hold()
+    until("the connection that was given up to let go of it", lambda: seat.hold() or None)
     seat.release()
 
 

@@ -49,7 +49,7 @@ class Server:
 
     port: int
 
-    async def say(self, *pieces: bytes, patience: float = 5.0) -> Answer:
+    async def say(self, *pieces: bytes, patience: float = 20.0) -> Answer:
         """Send `pieces`, one after the other, over a connection of its own and read one answer."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -60,14 +60,15 @@ class Server:
             first, *lines = head.decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
             body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"])), patience)
-            return Answer(int(first.split()[1]), headers, body, await self._closed(reader))
+            closes = headers.get("connection") == "close"
+            return Answer(int(first.split()[1]), headers, body, await self._closed(reader, patience if closes else 0.1))
         finally:
             writer.close()
 
-    async def _closed(self, reader: asyncio.StreamReader) -> bool:
-        """Whether the server has closed; bytes of a second answer fail."""
+    async def _closed(self, reader: asyncio.StreamReader, patience: float) -> bool:
+        """Whether the server closes within `patience`; bytes of a second answer fail."""
         try:
-            assert await asyncio.wait_for(reader.read(1), 0.1) == b""
+            assert await asyncio.wait_for(reader.read(1), patience) == b""
         except TimeoutError:
             return False
         except ConnectionResetError:
@@ -198,7 +199,7 @@ async def test_a_second_request_is_counted_anew(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     for _ in range(3):
         writer.write(request(GET, "X-Long: " + "a" * 20_000, token=READERS))
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         assert head.startswith(b"HTTP/1.1 200")
         await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
     writer.close()
@@ -209,7 +210,7 @@ async def test_requests_sent_at_once_are_answered_in_order(server: Server) -> No
     writer.write(request("GET /healthz") + request(POST, body=EMPTY) + request("GET /nowhere"))
     statuses = []
     for _ in range(3):
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         statuses.append(int(head.split()[1]))
         await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
     writer.close()
@@ -232,12 +233,12 @@ async def test_a_head_over_the_limit_costs_no_more_than_the_limit(server: Server
 
 async def test_a_slow_head_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "ARRIVAL", 0.5)
-    assert await closes(server.port, request(GET)[:-2], drip=b"X-A: b\r\n") < 3
+    assert await closes(server.port, request(GET)[:-2], drip=b"X-A: b\r\n") < 8
 
 
 async def test_a_connection_that_says_nothing_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "ARRIVAL", 0.5)
-    assert await closes(server.port, b"", drip=b"") < 3
+    assert await closes(server.port, b"", drip=b"") < 8
 
 
 async def test_a_slow_body_is_to_be_sent_again(
@@ -256,7 +257,7 @@ async def test_a_body_that_nobody_reads_does_not_keep_the_connection(
 ) -> None:
     monkeypatch.setattr(protocol, "ARRIVAL", 0.5)
     refused_at_once = request(POST, "Content-Length: 4000", token=None)
-    assert await closes(server.port, refused_at_once, drip=b" ") < 3
+    assert await closes(server.port, refused_at_once, drip=b" ") < 8
 
 
 async def closes(port: int, start: bytes, drip: bytes) -> float:

@@ -54,7 +54,7 @@ async def start(folder: Path, port: int = 0) -> tuple[asyncio.subprocess.Process
         cwd=Path(__file__).parents[2],
     )
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
     return process, int(line.rsplit(":", 1)[1]) if line else 0
 
 
@@ -76,10 +76,10 @@ async def test_a_page_sent_to_the_mailbox_process_can_be_read_and_the_process_en
     try:
         channel = channel_to(port)
         outcome = await channel.send(page())
-        mail = await Mailbox(tmp_path / "mail").wait_for(lambda mail: mail.to == "ada@example.test", timeout=5)
+        mail = await Mailbox(tmp_path / "mail").wait_for(lambda mail: mail.to == "ada@example.test", timeout=30)
     finally:
         process.send_signal(signal.SIGTERM)  # the channel's connection is still open: it must not delay the end
-        assert await asyncio.wait_for(process.wait(), 5) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
     await channel.close()
 
     assert isinstance(outcome, Sent)
