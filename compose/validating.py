@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -16,10 +17,12 @@ from compose.datadir import Running, read_running
 from compose.options import data_dir_option
 from compose.processes import StartError
 from compose.progress import console
-from domain.config import ConfigObject
+from domain.config import ConfigObject, RouteTree
 from schemas.alertmanager_config import read_alertmanager
 from schemas.config_errors import ConfigError, ConfigErrors, path_text
 from schemas.config_files import SECTIONS, load_config
+from schemas.config_warnings import unreachable_routes
+from schemas.config_yaml import Node, read_yaml
 from schemas.foreign_yaml import read_foreign
 from schemas.settings import PREFIX, BadSettings, Settings, load_settings
 
@@ -30,11 +33,12 @@ MASKED = "(set, not shown)"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What files hold, what is wrong with them, and what an import would leave behind."""
+    """What files hold, what is wrong with them, what an import would leave behind, and what is hardly meant."""
 
     objects: Sequence[ConfigObject]
     errors: tuple[ConfigError, ...]
     left: tuple[ConfigError, ...] = ()
+    warnings: tuple[ConfigError, ...] = ()
 
 
 @click.command("validate")
@@ -47,17 +51,23 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     files are checked as one configuration; `tocsin apply --dry-run` checks them beside what is applied already. An
     alertmanager.yml that is named is checked for what `tocsin import` makes of it; in a directory it is refused, as
     `tocsin apply` does. Without FILE: the directory `config`.
+
+    A route that no alert can reach is a warning, and valid: an earlier one takes all that it matches, or its matchers
+    contradict each other or those above it.
     """
     if not paths and not USUAL.is_dir():
         raise click.UsageError("Name files or directories: there is no directory `config` here.")
     checked = check(paths or (USUAL,))
     if as_json:
-        click.echo(json.dumps({"errors": _plain(checked.errors), "not_imported": _plain(checked.left)}, indent=2))
+        said = {"errors": checked.errors, "warnings": checked.warnings, "not_imported": checked.left}
+        click.echo(json.dumps({name: _plain(of) for name, of in said.items()}, indent=2))
     else:
         for error in checked.errors:
             click.echo(str(error), err=True)
         for one in checked.left:
             click.echo(f"not imported: {one}", err=True)
+        for one in checked.warnings:
+            click.echo(f"warning: {one}", err=True)
     if checked.errors:
         raise click.ClickException(f"{_counted(len(checked.errors), 'error')}.")
     if not as_json:
@@ -74,23 +84,43 @@ def check(paths: Iterable[Path]) -> Checked:
     files = [*(path for path in paths if not path.is_dir()), *inside]
     theirs = {file: text for file in files if (text := _foreign(file)) is not None}
     ours = [file for file in files if file not in theirs]
-    errors = [_misplaced(theirs.pop(file), str(file)) for file in inside if file in theirs and file not in paths]
-    objects: list[ConfigObject] = []
-    left: list[ConfigError] = []
-    for file, text in theirs.items():
-        try:
-            imported = read_alertmanager(text, str(file))
-        except ConfigErrors as found:
-            errors += found.errors
-        else:
-            objects += imported.objects
-            left += imported.left
-    if ours or not (theirs or errors):
-        try:
-            objects += load_config(ours).values()
-        except ConfigErrors as found:
-            errors += found.errors
-    return Checked(objects, tuple(errors), tuple(left))
+    misplaced = [_misplaced(theirs.pop(file), str(file)) for file in inside if file in theirs and file not in paths]
+    parts = [Checked((), tuple(misplaced)), *(_theirs(file, text) for file, text in theirs.items())]
+    if ours or not (theirs or misplaced):
+        parts.append(_ours(ours))
+    return Checked(
+        tuple(chain.from_iterable(part.objects for part in parts)),
+        tuple(chain.from_iterable(part.errors for part in parts)),
+        tuple(chain.from_iterable(part.left for part in parts)),
+        tuple(chain.from_iterable(part.warnings for part in parts)),
+    )
+
+
+def _theirs(file: Path, text: str) -> Checked:
+    """What an import makes of an alertmanager.yml."""
+    try:
+        imported = read_alertmanager(text, str(file))
+    except ConfigErrors as found:
+        return Checked((), found.errors)
+    warnings = _warnings(file, read_foreign(text, str(file)), imported.objects)
+    return Checked(imported.objects, (), imported.left, tuple(warnings))
+
+
+def _ours(files: Sequence[Path]) -> Checked:
+    """Files of ours as one configuration."""
+    try:
+        objects = tuple(load_config(files).values())
+    except ConfigErrors as found:
+        return Checked((), found.errors)
+    roots = ((file, read_yaml(file.read_text(encoding="utf-8"), str(file))[0]) for file in files)
+    return Checked(objects, (), (), tuple(one for file, root in roots for one in _warnings(file, root, objects)))
+
+
+def _warnings(file: Path, root: Node | None, objects: Iterable[ConfigObject]) -> Iterable[ConfigError]:
+    """What is hardly meant in a valid file, of which `objects` came."""
+    route = root.children.get("route") if root else None
+    tree = next((one.root for one in objects if isinstance(one, RouteTree)), None)
+    return unreachable_routes(route, str(file), tree) if route and not route.empty and tree else ()
 
 
 def _foreign(file: Path) -> str | None:

@@ -97,9 +97,13 @@ def compiled(pattern: str) -> Callable[[str], bool]:
 
     The usual case, words with `|` between them, does not need the engine.
     """
-    if _LITERALS.fullmatch(pattern):
-        return frozenset(pattern.split("|")).__contains__
-    return partial(_matched, _expression(pattern))
+    words = literals(pattern)
+    return partial(_matched, _expression(pattern)) if words is None else words.__contains__
+
+
+def literals(pattern: str) -> frozenset[str] | None:
+    """The values that `pattern` matches, when it is words with `|` between them; None for any other."""
+    return frozenset(pattern.split("|")) if _LITERALS.fullmatch(pattern) else None
 
 
 def _expression(pattern: str) -> Any:

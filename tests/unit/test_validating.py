@@ -106,6 +106,64 @@ def test_an_alertmanager_yml_in_a_directory_of_ours_is_refused_as_apply_does(her
     assert validate("config/ours.yaml", "config/alertmanager.yml").exit_code == 0
 
 
+UNREACHED = """
+  routes:
+    - matchers: ['env="prod"']
+      routes:
+        - {matchers: ['env="dev"', 'pod="a"']}
+    - {matchers: ['env=~"prod|dev"']}
+    - matchers: ['env="prod"', '@severity="high"']
+    - matchers: ['env="dev"', 'env=~"prod"']
+    - {matchers: ['env=~"dev|prod"']}
+"""
+
+
+def test_a_route_that_no_alert_reaches_is_a_warning(here: Path) -> None:
+    head, _, _ = CONFIG.partition("  routes:")
+    (here / "a.yaml").write_text(head.rstrip() + UNREACHED)
+    first = head.rstrip().count("\n") + 2
+    done = validate("a.yaml")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Valid: ")
+    clash, taken, _, alike = done.stderr.splitlines()
+    assert clash == (
+        f"warning: a.yaml:{first + 3}:11: route.routes[0].routes[0]: "
+        'The route `{}/{env="prod"}/{env="dev",pod="a"}` is never reached: '
+        'no alert meets `env="prod"` and `env="dev"`. '
+        "Correct the matchers of it and of the routes above it, or remove it."
+    )
+    assert taken == (
+        f"warning: a.yaml:{first + 5}:7: route.routes[2]: "
+        'The route `{}/{env="prod",@severity="high"}` is never reached: '
+        f'`{{}}/{{env="prod"}}` in line {first + 1} comes first and takes every alert that it matches. '
+        f"Move it before line {first + 1}, say `continue: true` there, or remove it."
+    )
+    assert alike.endswith(f"Make one route of the two, or say `continue: true` in line {first + 4}.")
+    said = json.loads(validate("--json", "a.yaml").stdout)
+    assert [(one["line"], one["path"]) for one in said["warnings"]] == [
+        (first + 3, "route.routes[0].routes[0]"),
+        *((first + 3 + place, f"route.routes[{place}]") for place in (2, 3, 4)),
+    ]
+    assert said["warnings"][2]["problem"].endswith('no alert meets `env="dev"` and `env=~"prod"`')
+    assert said["errors"] == []
+
+
+def test_so_it_is_in_an_alertmanager_yml(here: Path) -> None:
+    routes = "{receiver: ops, routes: [{matchers: ['a=\"1\"']},\n  {match: {a: '1', b: '2'}}]}"
+    (here / "alertmanager.yml").write_text(THEIRS.replace("{receiver: ops, continue_on: 7}", routes))
+    done = validate("alertmanager.yml")
+    assert done.exit_code == 0, done.output
+    assert (
+        'warning: alertmanager.yml:4:3: route.routes[1]: The route `{}/{a="1",b="2"}` is never reached' in done.stderr
+    )
+    assert '`{}/{a="1"}` in line 3 comes first' in done.stderr
+
+
+def test_the_example_has_no_route_that_nothing_reaches() -> None:
+    done = validate(str(Path(__file__).parents[2] / "compose" / "example"))
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def test_nothing_to_check_is_said(here: Path) -> None:
     done = validate()
     assert done.exit_code == 2
