@@ -5,8 +5,7 @@ every file of the data directory but the mails that were delivered, every log, e
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from compose.auditing import audit
 from compose.erasing import erase
 from schemas.topics import PUBLIC
 from tests.services import Services
-from tests.stack import KEYS, Installation, RealWorld
+from tests.stack import CALM, KEYS, Installation, RealWorld
+from tests.topics import all_records
 from tests.world import CONFIG, alert, webhook
 
 PLANTED = 'Jo "Doe" of Çatalca'
@@ -143,35 +143,20 @@ class Site:
 
     async def topics(self) -> dict[str, str]:
         """Every record of every topic but `alerts`."""
-        async with consumer(self.services.kafka) as reading:
+        async with AIOKafkaConsumer(bootstrap_servers=self.services.kafka) as reading:
             names = {name for name in await reading.topics() if name.startswith(self.prefix)}
-            assert {f"{self.prefix}{name}" for name in (*PUBLIC.values(), "alerts")} <= names
-            names -= {f"{self.prefix}alerts"}
-            reading.subscribe(names)
-            found = dict.fromkeys((f"topic {name}" for name in names), "")
-            while records := await reading.getmany(timeout_ms=1500):
-                for part, read in records.items():
-                    found[f"topic {part.topic}"] += "".join(
-                        text(piece or b"")
-                        for one in read
-                        for piece in (one.key, one.value, *(value for _, value in one.headers))
-                    )
-            return found
+        assert {f"{self.prefix}{name}" for name in (*PUBLIC.values(), "alerts")} <= names
+        names -= {f"{self.prefix}alerts"}
+        found = dict.fromkeys((f"topic {name}" for name in names), "")
+        for one in await all_records(names, "read_uncommitted", bootstrap_servers=self.services.kafka):
+            pieces = (one.key, one.value, *(value for _, value in one.headers))
+            found[f"topic {one.topic}"] += "".join(text(piece or b"") for piece in pieces)
+        return found
 
     async def holding(self) -> dict[str, str]:
         """Where a form of what was planted is, with what stands around it."""
         places = [*self.tables(), *self.files(), *self.answers(), *(await self.topics()).items()]
         return {name: around(said) for name, said in places if any(form in said for form in FORMS)}
-
-
-@asynccontextmanager
-async def consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
-    made = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
-    await made.start()
-    try:
-        yield made
-    finally:
-        await made.stop()
 
 
 def text(data: bytes) -> str:
@@ -185,7 +170,7 @@ def around(said: str) -> str:
 
 @pytest.fixture
 def site(real_services: Services, new_database: Callable[[], str], topic_prefix: str, tmp_path: Path) -> Iterator[Site]:
-    installation = Installation(real_services, new_database(), topic_prefix, tmp_path)
+    installation = Installation(real_services, new_database(), topic_prefix, tmp_path, **CALM)
     try:
         made = Site(installation, real_services, topic_prefix)
         yield made

@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from aiokafka import AIOKafkaConsumer
 from click.testing import CliRunner, Result
 
 from compose.auditing import audit
@@ -20,7 +19,7 @@ from projections.database import READ_SCHEMA
 from projections.runner import Projector
 from schemas.events import hash_event
 from schemas.settings import Settings, load_settings
-from schemas.topics import PUBLIC, public_topic
+from schemas.topics import PUBLIC, client_arguments, public_topic
 from streams.relay import Relay
 from streams.seal_file import SealFile, seal_file
 from streams.seal_key import signing_key
@@ -32,6 +31,7 @@ from streams.store.postgres import PostgresStore
 from streams.store.seals import Seals
 from streams.topics import ensure_topics
 from tests.memory_world import MemoryWorld
+from tests.topics import all_records
 from tests.world import alert, webhook
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -204,17 +204,9 @@ def everything(dsn: str) -> bytes:
 async def public(settings: Settings) -> bytes:
     """Every byte on the public topics."""
     names = {public_topic(settings, kind) for kind in PUBLIC}
-    consumer = AIOKafkaConsumer(
-        *names, bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+    return b"".join(
+        record.value for record in await all_records(names, "read_uncommitted", **client_arguments(settings))
     )
-    await consumer.start()
-    try:
-        found = []
-        while records := await consumer.getmany(timeout_ms=1000):
-            found += [record.value for part in records.values() for record in part]
-        return b"".join(found)
-    finally:
-        await consumer.stop()
 
 
 async def relayed(proving: Proving) -> None:
@@ -223,7 +215,7 @@ async def relayed(proving: Proving) -> None:
     store = PostgresStore(proving.dsn)
     relay = Relay(proving.settings, store, Leadership(proving.dsn, Seat.RELAY))
     task = asyncio.create_task(relay.run(stopping))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while relay._position < proving.store.head():
             await asyncio.sleep(0.05)
     stopping.set()
@@ -322,19 +314,6 @@ async def test_a_replay_to_a_topic_is_what_the_relay_writes_and_never_goes_to_on
 
 async def keyed(settings: Settings, *topics: str) -> list[tuple[bytes, bytes, tuple[Any, ...]]]:
     """Every record of these topics, in order of sequence."""
-    consumer = AIOKafkaConsumer(
-        *topics,
-        bootstrap_servers=settings.kafka_bootstrap,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    await consumer.start()
-    try:
-        found = []
-        while records := await consumer.getmany(timeout_ms=1000):
-            found += [record for part in records.values() for record in part]
-    finally:
-        await consumer.stop()
+    found = await all_records(topics, **client_arguments(settings))
     found.sort(key=lambda record: int(dict(record.headers)["ce_sequence"]))
     return [(record.key, record.value, tuple(record.headers)) for record in found]
