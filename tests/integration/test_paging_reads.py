@@ -161,6 +161,23 @@ def test_who_is_paged_next_and_when(world: ReadWorld) -> None:
     assert steps(world) == []
 
 
+def test_the_channel_of_a_team_is_paged_next_and_was_paged(world: ReadWorld) -> None:
+    channel = world.config.replace(
+        "team: search, role: primary}], escalate_after: 5m", "team: search}], escalate_after: 5m"
+    )
+    world.configure(channel.replace("  search: {", "  search: {email: search@example.test, "))
+    world.fire("SearchDown", service="catalogue", patience="yes")
+    (due,) = steps(world)
+    assert due["escalation"]["targets"] == ["team:search"]
+    assert due["escalation"]["pages"] == [{"user": "team:search", "methods": ["email"]}]
+    world.jump(seconds=31)
+    (delivery,) = world.ask("/api/v1/incidents/INC-1/deliveries")
+    (told,) = world.ask("/api/v1/incidents/INC-1/pages")
+    assert (delivery["user"], told["user"], told["status"]) == ("team:search", "team:search", "sent")
+    said = [entry["text"] for entry in world.ask("/api/v1/incidents/INC-1/timeline")["entries"]]
+    assert "step 1: the channel of search paged by email" in said
+
+
 def test_the_end_of_a_policy_is_said(world: ReadWorld) -> None:
     world.fire("SearchDown", service="catalogue")
     (due,) = steps(world)
