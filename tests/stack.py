@@ -32,9 +32,10 @@ from tests.world import CONFIG, Said, Seen, World, alert, webhook
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0
 """Seconds for anything to happen; a story that is right waits for a fraction of one."""
-CALM = {"PRODUCE_TIMEOUT": "10"}
+CALM = {"PRODUCE_TIMEOUT": "10", "WATCHDOG_AFTER": "600"}
 """For an installation whose records are counted, or whose inbox is to stay empty: what Kafka takes late is in the inbox
-and twice on the topic, which is right and happens on a busy machine."""
+and twice on the topic, which is right and happens on a busy machine. So does a role that stands still for half a
+minute, of which people then get mails that no story expects."""
 STEP = timedelta(minutes=5)
 KEYS = {user: f"tk_{user}-key-of-the-stories" for user in ("ada", "grace", "edsger")}
 

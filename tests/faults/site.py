@@ -39,8 +39,9 @@ from tests.world import alert, webhook
 
 PARTITIONS = 6
 """Of the alerts topic: two for each of three workers, which is how Faust shares them out."""
-SETTINGS = {"STATEMENT_TIMEOUT": "5", "ALERTS_PARTITIONS": str(PARTITIONS)}
-"""What an installation for a site is set to; with FAILPOINTS, its plan."""
+SETTINGS = {"STATEMENT_TIMEOUT": "5", "ALERTS_PARTITIONS": str(PARTITIONS), "WATCHDOG_AFTER": "600"}
+"""What an installation for a site is set to; with FAILPOINTS, its plan. Of a role that stands still only those stories
+tell that say so (`Story.settings`)."""
 ROLES = ("gateway", "worker", "pager", "projector")
 UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "role starts", "projector": "role starts"}
 """What the log says once a role works."""

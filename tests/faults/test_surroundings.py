@@ -41,7 +41,7 @@ async def test_a_broker_whose_name_does_not_resolve_is_not_waited_for() -> None:
     began = time.monotonic()
     with pytest.raises(IntakeUnavailable):
         await intake.put(one_alert(), 1)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4
     await intake.close()
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 from datetime import timedelta
 
-from tests.faults.site import Site
+from tests.faults.site import LATER, Site
 from tests.memory_world import MemoryWorld
 from tests.stack import until
 from tests.world import alert, webhook
@@ -42,6 +42,7 @@ def test_nobody_worked_for_two_hours_on_the_real_thing(site: Site) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     until("everything to be decided", lambda: len(site.incidents()) == before + 5 or None)
+    site.rest("the reports of what is over", LATER)
     site.installation.clock.move(timedelta(seconds=31))
     site.rest("the first pages")
     mails = [said for said in site.leftover() if said not in heard]

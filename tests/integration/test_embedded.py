@@ -217,6 +217,6 @@ def test_a_plain_user_needs_nobody(tmp_path: Path) -> None:
         extra_groups=[],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=2 * PATIENCE,
     )
     assert done.stdout.split() == [str(uid), str(uid), "True"], done.stderr

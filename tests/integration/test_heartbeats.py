@@ -19,7 +19,7 @@ from streams.store.base import Unavailable
 from tests.asking import problem_of
 from tests.gateway_world import KEYS, PING, TOKEN, GatewayWorld
 from tests.services import Services
-from tests.stack import Installation, RealWorld, until
+from tests.stack import CALM, Installation, RealWorld, until
 from tests.unit.test_outgoing_heartbeat import SECRET, serving
 from tests.world import CONFIG
 
@@ -146,7 +146,7 @@ def test_on_the_real_thing(
     digest = sha256(PING.encode()).hexdigest()
     backup = f"  backup: {{interval: 10m, service: payments, token_hashes: ['sha256:{digest}']}}\n"
     with serving() as (peer, url):
-        given = {"HEARTBEAT_URL": url, "HEARTBEAT_INTERVAL": "1"}
+        given = {"HEARTBEAT_URL": url, "HEARTBEAT_INTERVAL": "1", **CALM}
         installation = Installation(real_services, new_database(), topic_prefix, tmp_path, **given)
         world = RealWorld(installation, f"{CONFIG}heartbeats:\n{backup}")
         try:

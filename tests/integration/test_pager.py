@@ -18,7 +18,7 @@ from aiosmtpd.controller import Controller
 from compose.datadir import read_running
 from compose.embedded.kafka import EmbeddedKafka
 from tests.services import Services
-from tests.stack import Installation, RealWorld, free_port, until
+from tests.stack import CALM, Installation, RealWorld, free_port, until
 
 
 class SlowServer:
@@ -46,7 +46,7 @@ def server() -> Iterator[tuple[SlowServer, int]]:
 
 @contextmanager
 def installed(*given: Any, **settings: str) -> Iterator[Installation]:
-    installation = Installation(*given, **settings)
+    installation = Installation(*given, **CALM, **settings)
     try:
         yield installation
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.memory_world import MemoryWorld
-from tests.stack import Installation, RealWorld
+from tests.stack import CALM, Installation, RealWorld
 from tests.world import World
 
 
@@ -21,7 +21,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     new_database: Callable[[], str] = request.getfixturevalue("new_database")
     folder: Path = request.getfixturevalue("tmp_path")
     services = request.getfixturevalue("real_services")
-    installation = Installation(services, new_database(), request.getfixturevalue("topic_prefix"), folder)
+    installation = Installation(services, new_database(), request.getfixturevalue("topic_prefix"), folder, **CALM)
     try:
         made = RealWorld(installation)
         yield made
