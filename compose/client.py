@@ -158,6 +158,23 @@ class Client:
         """Who changed what, newest first; of one object if it is named."""
         return self._get(ConfigHistory, "/api/v1/config/history", {"kind": kind, "id": name, "limit": limit})
 
+    def config_object(self, kind: str, name: str) -> Any:
+        """One object as it stands in the YAML files, None when there is none; `kind` is a section of theirs."""
+        try:
+            return self._ask("GET", _object(kind, name)).json()
+        except Refusal as refusal:
+            if refusal.status != httpx.codes.NOT_FOUND:
+                raise
+            return None
+
+    def put_object(self, kind: str, name: str, body: Any) -> ApplyAnswer:
+        """Create or replace one object."""
+        return ApplyAnswer.model_validate_json(self._ask("PUT", _object(kind, name), json=body).content)
+
+    def remove_object(self, kind: str, name: str) -> ApplyAnswer:
+        """Remove one object."""
+        return ApplyAnswer.model_validate_json(self._ask("DELETE", _object(kind, name)).content)
+
     def fire(self, source: str, token: str, body: Mapping[str, Any]) -> ReceiptAnswer:
         """Post a webhook as a monitoring system would."""
         headers = {"Authorization": f"Bearer {token}"}
@@ -181,9 +198,10 @@ class Client:
         """What has to ping, and how it stands."""
         return self._get(HeartbeatList, "/api/v1/heartbeats", {})
 
-    def ping(self, heartbeat: str) -> PingAnswer:
-        """Say that a heartbeat lives; the access is its token."""
-        answer = self._ask("POST", f"/api/v1/heartbeats/{quote(heartbeat, safe='')}/ping")
+    def ping(self, heartbeat: str, token: str | None = None) -> PingAnswer:
+        """Say that a heartbeat lives; the access is its token unless one is given."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self._ask("POST", f"/api/v1/heartbeats/{quote(heartbeat, safe='')}/ping", headers=headers)
         return PingAnswer.model_validate_json(answer.content)
 
     def receipt(self, receipt: str) -> ReceiptView:
@@ -227,6 +245,10 @@ class Client:
             raise Refusal(
                 f"The gateway at {self._url} does not answer ({type(error).__name__}): is it running?"
             ) from error
+
+
+def _object(kind: str, name: str) -> str:
+    return f"/api/v1/config/{kind}/{quote(name, safe='')}"
 
 
 def _refusal(answer: httpx.Response) -> Refusal:

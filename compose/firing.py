@@ -1,18 +1,20 @@
 """`tocsin fire`: something goes wrong, as far as Tocsin can tell, and one sees what becomes of it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
+from compose import missing
 from compose.client import Client, Refusal
 from compose.datadir import read_running
 from compose.people import client, gateway_options, told
+from compose.progress import Progress
 from compose.scenarios import SCENARIOS, Scenario, webhooks
+from compose.waiting import until
 from domain.recipients import called
 from projections.sentences import plain
 from schemas.api import PageView
@@ -22,13 +24,11 @@ PATIENCE, FIRST_PAGE = 15.0, 5.0
 """Seconds that it is waited for what is decided, and for the first page or the end of an incident."""
 FOLLOWED = 600.0
 """Seconds that an escalation is watched, at most."""
-LOOK = 0.25
 BETWEEN = 1.0
 """Seconds between the turns of what comes and goes."""
 NOT_FOUND = 404
 TOLD = 10
 """Incidents that are told of one by one."""
-T = TypeVar("T")
 
 
 @click.command("fire")
@@ -44,16 +44,22 @@ def fire(
 ) -> None:
     """Post what Alertmanager would post if SCENARIO happened, and say what became of it: people are paged.
 
-    Its alerts fire until they are ended with --end.
+    Its alerts fire until they are ended with --end. heartbeat-missed posts nothing: with an admin's key it declares a
+    heartbeat that pings once and then is missed; --end removes it.
     """
     if listing or name is None:
         for scenario in SCENARIOS.values():
             click.echo(f"{scenario.name:18} {scenario.says}")
         return
+    scenario = SCENARIOS[name]
+    if scenario.silent:
+        with client(url, key, data_dir, "admin") as gateway:
+            _remove(gateway) if ends else _miss(gateway, scenario)
+        return
     with told():
         found = token or _token(data_dir, url)
     with client(url, key, data_dir, "viewer") as gateway:
-        _play(gateway, found, SCENARIOS[name], ends)
+        _play(gateway, found, scenario, ends)
 
 
 def _token(data_dir: Path, url: str | None) -> str:
@@ -98,7 +104,7 @@ def _incidents(gateway: Client, receipts: Sequence[str]) -> Iterator[str]:
     """The incidents of these receipts' alerts. A repeat leaves no trace: it is waited for in vain."""
     end = time.monotonic() + PATIENCE
     for receipt in receipts:
-        view = _until(partial(_folded, gateway, receipt), end - time.monotonic())
+        view = until(partial(_folded, gateway, receipt), end - time.monotonic())
         yield from (alert.incident for alert in (view.alerts if view else ()) if alert.incident)
 
 
@@ -112,14 +118,6 @@ def _folded(gateway: Client, receipt: str) -> ReceiptView | None:
     return view if view.state in ("folded", "dead_lettered") else None
 
 
-def _until(look: Callable[[], T | None], patience: float) -> T | None:
-    """The first answer that is one; None when there was none in so many seconds."""
-    end = time.monotonic() + patience
-    while (found := look()) is None and time.monotonic() < end:
-        time.sleep(LOOK)
-    return found
-
-
 def _why_nothing(gateway: Client, scenario: Scenario, ends: bool) -> str:
     if ends:
         return "Nothing of it was firing, or nothing was said of it."
@@ -130,6 +128,36 @@ def _why_nothing(gateway: Client, scenario: Scenario, ends: bool) -> str:
     return f"{said.incident.because}."
 
 
+# -- what falls silent ------------------------------------------------------------------------------------------------
+
+
+def _miss(gateway: Client, scenario: Scenario) -> None:
+    """A heartbeat of ours pings once and is missed; what became of that, and how it ends."""
+    missed = missing.miss(gateway, Progress())
+    if missed.token is None:
+        click.echo(f"It is missed already{f', in {missed.incident}' if missed.incident else ''}.")
+    elif missed.quiet or not missed.incident:
+        click.echo(f"It is missed, and nothing is said of it: {missed.quiet}.")
+    else:
+        click.echo(_opened(gateway, missed.incident))
+    if missed.token:
+        click.echo(
+            f"A ping ends it, until it is missed again: tocsin heartbeat ping {missing.NAME} --token {missed.token}"
+        )
+    about = f"`tocsin show {missed.incident}` tells all of it; " if missed.incident else ""
+    click.echo(f"{about}`tocsin fire {scenario.name} --end` removes the heartbeat, which ends it.")
+
+
+def _remove(gateway: Client) -> None:
+    removed = missing.remove(gateway)
+    if not removed.was_there:
+        click.echo(f"There is no heartbeat {missing.NAME}: nothing of it fires.")
+        return
+    click.echo(f"Heartbeat {missing.NAME} is removed.")
+    if removed.incident:
+        click.echo(_ended(gateway, removed.incident))
+
+
 # -- what became of it ------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +165,7 @@ def _opened(gateway: Client, name: str) -> str:
     """An incident in a sentence, and who was paged, or will be."""
     incident = gateway.incident(name)
     said = f"{name} is {incident.status}: {plain(incident.title)}, {incident.severity}, team {incident.team}"
-    pages = _until(lambda: _sent(gateway, name) or None, FIRST_PAGE)
+    pages = until(lambda: _sent(gateway, name) or None, FIRST_PAGE)
     if pages:
         return f"{said}; paged: {_list(dict.fromkeys(f'{called(page.user)} by {page.method}' for page in pages))}."
     due = gateway.due(name).due
@@ -157,7 +185,7 @@ def _list(words: Iterable[str]) -> str:
 
 
 def _ended(gateway: Client, name: str) -> str:
-    done = _until(lambda: one if (one := gateway.incident(name)).status == "resolved" else None, FIRST_PAGE)
+    done = until(lambda: one if (one := gateway.incident(name)).status == "resolved" else None, FIRST_PAGE)
     return f"{name} is resolved." if done else f"{name} is {gateway.incident(name).status}: other alerts of it fire."
 
 

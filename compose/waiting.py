@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import httpx
 
 from compose.processes import StartError
 
 READY_WITHIN = 60.0  # seconds
+LOOK = 0.25
+"""Seconds between two looks of a command that waits."""
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None], patience: float) -> T | None:
+    """The first answer that is one; None when there was none in so many seconds."""
+    end = time.monotonic() + patience
+    while (found := look()) is None and time.monotonic() < end:
+        time.sleep(LOOK)
+    return found
 
 
 async def in_time(is_so: Callable[[], Awaitable[bool]], within: float) -> bool:

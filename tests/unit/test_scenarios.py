@@ -49,3 +49,4 @@ def test_the_catalogue() -> None:
         *("escalation-test", "heartbeat-missed"),
     }
     assert all(name == scenario.name for name, scenario in SCENARIOS.items())
+    assert [name for name, scenario in SCENARIOS.items() if not scenario.samples] == ["heartbeat-missed"]
