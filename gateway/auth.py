@@ -52,7 +52,7 @@ class AtLeast(Guard):
             raise _unknown(keyring, token)
         bind_contextvars(caller=key.id)
         if ROLES.index(key.role) < ROLES.index(self.role):
-            raise Refusal("forbidden", f"The key `{key.id}` is a {key.role}'s; this takes a {self.role}.")
+            raise Refusal("forbidden", f"The key `{key.id}` is {_a(key.role)}'s; this takes {_a(self.role)}.")
         return key
 
 
@@ -114,3 +114,7 @@ def _unknown(keyring: Keyring, token: str) -> Refusal:
     if keyring.integration(token) is not None:
         return Refusal("unauthenticated", "This is a webhook token; the API takes an API key.")
     return Refusal("unauthenticated", "No API key has this value.")
+
+
+def _a(role: Role) -> str:
+    return f"an {role}" if role == "admin" else f"a {role}"

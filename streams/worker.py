@@ -41,8 +41,8 @@ TICK = 0.02
 """Seconds that a batch collects; Faust waits them out even when nothing else comes."""
 
 MISSED_AFTER = 6.0
-"""Seconds without a sign of life after which Kafka gives a worker's partitions to others: the least that brokers take as
-they are delivered (`group.min.session.timeout.ms`). Who is killed and starts again waits for it, and so do pages.
+"""Seconds without a sign of life after which Kafka gives a worker's partitions to others: the least that brokers take
+as they are delivered (`group.min.session.timeout.ms`). Who is killed and starts again waits for it, and so do pages.
 """
 STALL = 2.0
 """Seconds without progress, with more to read, after which the consumer is put back to the position."""

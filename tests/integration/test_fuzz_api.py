@@ -149,11 +149,10 @@ def lands(asking: Asking, turn: int = 0) -> None:
     if "ref" in path:
         path["ref"] = target.incidents[turn % len(target.incidents)]
         if asking.case.method == "POST":
-            _stands(target, path["ref"])
-        if asking.verb in BELONGING:
-            _stands(target, HUB, MANY)
+            _stands(target, HUB, MANY, HUB, path["ref"])  # nothing is taken out of what is resolved
         if asking.verb in BELONGING and bodies:
             path["ref"], body = belongs(target, asking.verb, path["ref"])
+            _stands(target, path["ref"])  # if an alert that was to be brought home was all it had, it was merged
             asking.raw(json.dumps(body).encode())
     if "alert" in path:
         path["alert"] = target.alerts["Down"]
