@@ -1,0 +1,1 @@
+"""Decisions of the log made again; `decided` is where to begin reading."""
