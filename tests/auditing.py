@@ -14,7 +14,7 @@ from schemas.events import hash_event
 from schemas.seals import Seal, Tree, digest, encode, public_hex, sign
 from streams.store.base import Identity, Save
 from streams.store.ledger import Line, Payload
-from tests.stories.test_any_history import MeddledStore
+from tests.histories import MeddledStore
 
 AT = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -23,8 +23,8 @@ from streams.messages import Delivery
 from streams.pager import Pager
 from streams.store.base import Conflict, Save, TrackingMove
 from streams.store.memory import MemoryStore
+from tests.histories import ALERTS, Say, report
 from tests.memory_world import ORG, MemoryWorld
-from tests.stories.test_any_history import ALERTS, Say, report
 
 HISTORIES = range(250)
 """The others of a thousand are lived by `make test-faults`, in `long_one_or_three.py`."""

@@ -20,8 +20,9 @@ from streams.store.postgres import PostgresStore
 from tests.faults.outcomes import Outcome
 from tests.faults.site import ROLES, Fault, Site
 from tests.faults.telling import difference
+from tests.histories import Say, report
+from tests.invariants import streams_never_run_backwards
 from tests.memory_world import MemoryWorld
-from tests.stories.test_any_history import Say, report, streams_never_run_backwards
 
 NOWHERE = "no-such-host.invalid"
 

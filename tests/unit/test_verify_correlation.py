@@ -10,9 +10,9 @@ from domain.belonging import GroupAttached
 from domain.correlating import Candidate, Candidates, Spot
 from domain.merging import Merge
 from tests.auditing import KeepingStore, MemoryLedger, verify
+from tests.eventful import erased
 from tests.memory_world import MemoryWorld
 from tests.stories.test_correlation import BASE, RULES
-from tests.unit.test_verify import erased
 
 
 @dataclass
