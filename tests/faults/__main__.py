@@ -1,4 +1,4 @@
-"""`make test-faults`: the matrix, then the soak. `python -m tests.faults [--minutes N] [--only WORDS] [--docs]`.
+"""`make test-faults`: the matrix, then the soak. `python -m tests.faults --help` says what else can be asked.
 
 Ended at any moment, it goes on where it was: results are in `build/faults`. `--afresh` forgets them.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults import soak, table
 from tests.faults.lanes import LANES, Lanes, look, walk
-from tests.faults.matrix import Results, firsts
+from tests.faults.matrix import Results, cases, firsts, later_cases
 from tests.services import services
 from tests.stack import ROOT
 
@@ -33,9 +33,10 @@ def main() -> int:
         given = [stack.enter_context(services(folder / f"services{number}")) for number in range(LANES)]
         lanes = Lanes(given, folder)
         reached = firsts(look(lanes, RESULTS / "reached.json"))
-        walk(lanes, results, reached, options.only, until)
+        struck = later_cases if options.later else cases
+        walk(lanes, results, {story: list(struck(places)) for story, places in reached.items()}, options.only, until)
     right = results.good()
-    if not options.only and time.monotonic() < until:
+    if not options.only and not options.later and time.monotonic() < until:
         right = soak.main(RESULTS / "soak.json", options.kills) and right
     text = table.written(results, reached, RESULTS / "soak.json")
     print(text)
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=75.0, help="time for the matrix")
     parser.add_argument("--kills", type=int, default=200, help="kills of the soak")
     parser.add_argument("--only", default="", help="cases whose name holds this; then no soak")
+    parser.add_argument("--later", action="store_true", help="faults at later passages instead; then no soak")
     parser.add_argument("--docs", action="store_true", help="write the table into docs/explanation/faults.md")
     parser.add_argument("--afresh", action="store_true", help="forget what was run before")
     return parser.parse_args()

@@ -6,7 +6,7 @@ each fault; then it takes the next handful.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TypeVar
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from tests.faults.matrix import Reached, Results, cases, observed, run
+from tests.faults.matrix import Reached, Results, observed, run
 from tests.faults.site import SETTINGS, Fault, Site
 from tests.faults.stories import STORIES, Story
 from tests.services import Services
@@ -97,11 +97,9 @@ def look(lanes: Lanes, kept: Path) -> Reached:
     return ordered
 
 
-def walk(lanes: Lanes, results: Results, reached: Reached, only: str, until: float) -> None:
-    """Run the cases that have no result yet, until all have one or time is up."""
-    wanted = [
-        (story, fault) for story in STORIES for fault in cases(reached[story.name]) if only in f"{story.name}: {fault}"
-    ]
+def walk(lanes: Lanes, results: Results, faults: Mapping[str, Sequence[Fault]], only: str, until: float) -> None:
+    """Run those of the stories' `faults` that have no result yet, until all have one or time is up."""
+    wanted = [(story, fault) for story in STORIES for fault in faults[story.name] if only in f"{story.name}: {fault}"]
     left = [(story, fault) for story, fault in wanted if str(fault) not in results.of]
     print(f"{len(wanted) - len(left)} of {len(wanted)} cases done", flush=True)
     lanes.each(partial(_run, results, until), list(_handfuls(left)))

@@ -1,4 +1,4 @@
-"""The full matrix: each role x each point that a story reaches x each action, and some of its later passages.
+"""The full matrix: each role x each point that a story reaches x each action; if asked, some later passages, too.
 
 Results are kept in a file as they come, so that a run that was ended goes on where it was.
 """
@@ -20,7 +20,7 @@ from tests.faults.telling import NotReached, difference, told
 
 ACTIONS = ("kill", "term", "cancel", "raise", "lose", "stop", "pause")
 LATER = ("kill", "lose")
-"""What happens at later passages, too."""
+"""What happens at later passages."""
 COPIED = 2.0
 """Seconds within which a seal is on its topic."""
 COUNTED = 40
@@ -97,12 +97,16 @@ def is_for(story: Story, place: str) -> bool:
 
 
 def cases(places: dict[str, int]) -> Iterator[Fault]:
-    """Every fault of a story's places, the first passages before the later ones."""
+    """Every fault of a story's places, at the first passage."""
     for action in ACTIONS:
         for place in places:
             role, point = place.split()
             if applies(role, point, action):
                 yield Fault(role, point, action)
+
+
+def later_cases(places: dict[str, int]) -> Iterator[Fault]:
+    """Faults at later passages of a story's places."""
     for action in LATER:
         for place, count in places.items():
             role, point = place.split()

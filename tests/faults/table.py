@@ -27,7 +27,7 @@ def written(results: Results, reached: Reached, soak: Path) -> str:
         rows[place][_later(action)] = "; ".join(found)
     stories = {place: story for story, places in reached.items() for place in places}
     counted = Counter(result.partition(":")[0] for result in results.of.values())
-    columns = [*ACTIONS, *map(_later, LATER)]
+    columns = [*ACTIONS, *(map(_later, LATER) if passages else ())]
     lines = [
         f"{len(results.of)} cases were run: {', '.join(f'{count} {word}' for word, count in sorted(counted.items()))}.",
         "",

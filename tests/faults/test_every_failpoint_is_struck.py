@@ -6,7 +6,7 @@ Which story comes to which points is written down by `make test-faults`, in `rea
 import json
 
 from tests.faults.catalogue import points
-from tests.faults.matrix import applies, cases, firsts, later
+from tests.faults.matrix import applies, cases, firsts, later, later_cases
 from tests.faults.stories import STORIES
 from tests.faults.table import REACHED
 
@@ -46,11 +46,13 @@ def test_a_place_belongs_to_the_story_that_is_there_for_it() -> None:
     assert found["rivals"] == {"worker seek:before": 1}
 
 
-def test_later_passages_are_struck_too() -> None:
+def test_later_passages_are_struck_if_asked() -> None:
     assert [later(count) for count in (1, 2, 3, 9, 100)] == [[], [2], [2, 3], [5, 9], [50]]
-    faults = [str(fault) for fault in cases({"pager save:commit": 3})]
-    assert "pager save:commit kill 3" in faults
-    assert "pager save:commit stop 3" not in faults
+    places = {"pager save:commit": 3, "worker save:commit": 1}
+    assert {str(fault) for fault in later_cases(places)} == {
+        f"pager save:commit {action} {nth}" for action in ("kill", "lose") for nth in (2, 3)
+    }
+    assert {fault.nth for fault in cases(places)} == {1}
 
 
 def test_a_fault_is_for_whom_it_can_happen_to() -> None:
