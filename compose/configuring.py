@@ -57,12 +57,15 @@ def apply(
 ) -> None:
     """Make the configuration what these files or directories say; what they do not name stays.
 
-    Shows first what changes: each object and its fields, old -> new. Of tokens and keys it shows hashes.
+    Shows first what changes: each object and its fields, old -> new. Of tokens and keys it shows hashes. A route that
+    no alert can reach is a warning, as for `tocsin validate`.
     """
     documents = _documents(paths)
     with _door(direct, url, key, data_dir) as door:
         answer = door.apply(documents, dry_run=True, prune=prune)
         _show(answer)
+        for one in answer.warnings:
+            click.echo(f"warning: {one}", err=True)
         if not dry_run and answer.changes:
             if not yes and sys.stdin.isatty():
                 click.confirm(f"Change {_counted(len(answer.changes))}?", abort=True)

@@ -21,8 +21,7 @@ from domain.config import ConfigObject, RouteTree
 from schemas.alertmanager_config import read_alertmanager
 from schemas.config_errors import ConfigError, ConfigErrors, path_text
 from schemas.config_files import SECTIONS, load_config
-from schemas.config_warnings import unreachable_routes
-from schemas.config_yaml import Node, read_yaml
+from schemas.config_warnings import unreachable_routes, warnings_of
 from schemas.foreign_yaml import read_foreign
 from schemas.settings import PREFIX, BadSettings, Settings, load_settings
 
@@ -102,8 +101,10 @@ def _theirs(file: Path, text: str) -> Checked:
         imported = read_alertmanager(text, str(file))
     except ConfigErrors as found:
         return Checked((), found.errors)
-    warnings = _warnings(file, read_foreign(text, str(file)), imported.objects)
-    return Checked(imported.objects, (), imported.left, tuple(warnings))
+    route = read_foreign(text, str(file)).children.get("route")
+    tree = next((one.root for one in imported.objects if isinstance(one, RouteTree)), None)
+    warnings = tuple(unreachable_routes(route, str(file), tree)) if route and tree else ()
+    return Checked(imported.objects, (), imported.left, warnings)
 
 
 def _ours(files: Sequence[Path]) -> Checked:
@@ -112,15 +113,8 @@ def _ours(files: Sequence[Path]) -> Checked:
         objects = tuple(load_config(files).values())
     except ConfigErrors as found:
         return Checked((), found.errors)
-    roots = ((file, read_yaml(file.read_text(encoding="utf-8"), str(file))[0]) for file in files)
-    return Checked(objects, (), (), tuple(one for file, root in roots for one in _warnings(file, root, objects)))
-
-
-def _warnings(file: Path, root: Node | None, objects: Iterable[ConfigObject]) -> Iterable[ConfigError]:
-    """What is hardly meant in a valid file, of which `objects` came."""
-    route = root.children.get("route") if root else None
-    tree = next((one.root for one in objects if isinstance(one, RouteTree)), None)
-    return unreachable_routes(route, str(file), tree) if route and not route.empty and tree else ()
+    documents = {str(file): file.read_text(encoding="utf-8") for file in files}
+    return Checked(objects, (), (), warnings_of(documents, objects))
 
 
 def _foreign(file: Path) -> str | None:

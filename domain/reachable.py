@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from domain.matching import Matcher, MatchOperator, literals
 from domain.routing import Node
 
+COMPARED = 100
+"""Siblings that want no certain value, with which every later one is compared; others are taken to take nothing."""
 OPPOSITE = {MatchOperator.MATCHES: MatchOperator.NOT_MATCHES, MatchOperator.NOT_MATCHES: MatchOperator.MATCHES}
 
 
@@ -108,7 +110,7 @@ class _Taking:
         label, values = next(((label, named) for label, named in found if named), ("", frozenset[str]()))
         for value in values:
             self.by_value[label, value].append(sibling)
-        if not values:
+        if not values and len(self.others) < COMPARED:
             self.others.append(sibling)
 
     def first(self, met: _Met) -> Placed | None:

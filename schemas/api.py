@@ -184,6 +184,10 @@ class ApplyAnswer(Model):
     applied: bool
     revision: int
     position: int
+    warnings: Annotated[
+        tuple[str, ...],
+        Field(description="what is hardly meant: routes that no alert can reach, with file, line and what to do"),
+    ] = ()
 
 
 class ApplyRequest(Model):

@@ -170,6 +170,19 @@ def test_apply_shows_what_changes_before_it_writes(
     said(tocsin("apply", "-f", str(file), role="admin"), f"0 objects changed; revision {world.store.head()}.")
 
 
+def test_apply_warns_of_a_route_that_no_alert_reaches(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "routes.yaml"
+    ways = "".join(f"    - {{matchers: ['env=\"{env}\"']}}\n" for env in ("prod", "dev", "prod"))
+    file.write_text(f"version: 1\nroute:\n  team: platform\n  policy: two-steps\n  routes:\n{ways}")
+    done = tocsin("apply", "-f", str(file), role="admin")
+    assert done.exit_code == 0, done.output
+    [warning] = done.stderr.splitlines()
+    assert warning.startswith(f"warning: {file}:8:7: route.routes[2]: ")
+    assert warning.endswith("say `continue: true` in line 6.")
+
+
 def test_apply_asks_at_a_terminal_only(
     world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
