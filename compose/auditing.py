@@ -22,22 +22,20 @@ from rich.table import Table
 
 from compose import options
 from compose.datadir import read_running
+from compose.plainly import plainly
 from compose.processes import StartError
 from compose.progress import console
-from compose.roles import NotConfigured
 from domain.recipients import called
 from projections.audit import Account, NoIncident, NotPaged, account
 from projections.findings import Verdict
 from projections.references import incident_key
 from projections.sealed import compare_copy, seals_of
 from projections.verify import Walk
-from schemas.seals import BadSeal, public_hex
+from schemas.seals import public_hex
 from schemas.settings import BadSettings, Settings, load_settings
 from streams import seal_file
 from streams.seal_key import BadKey, key_path, public_key
-from streams.store.base import StoreError, Unavailable
 from streams.store.ledger import PostgresLedger
-from streams.topics import TopicsNotMade
 
 data_dir_option = options.data_dir_option("Where it runs, or ran.")
 
@@ -71,17 +69,6 @@ def dsn_of(settings: Settings) -> str:
     """The database's address."""
     assert settings.postgres_dsn is not None
     return settings.postgres_dsn.get_secret_value()
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """What goes wrong with the store, the topics or the seals within ends the command with a sentence and a remedy."""
-    try:
-        yield
-    except Unavailable as error:
-        raise click.ClickException(f"{error}: is it running, and is its address right (TOCSIN_POSTGRES_DSN)?") from None
-    except (NotConfigured, StartError, StoreError, TopicsNotMade, BadKey, BadSeal) as error:
-        raise click.ClickException(f"{error}.".replace("..", ".").replace("?.", "?")) from None
 
 
 @contextmanager

@@ -226,3 +226,6 @@ def _status(incident: IncidentView) -> str:
         else ""
     )
     return f"[{STATUS_COLOURS[incident.status]}]{incident.status}[/]{by}"
+
+
+COMMANDS = (list_incidents, show, mail, status)

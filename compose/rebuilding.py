@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from compose.auditing import data_dir_option, dsn_of, placed, plainly
+from compose.auditing import data_dir_option, dsn_of, placed
+from compose.plainly import plainly
 
 
 @click.command("rebuild")

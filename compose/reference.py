@@ -170,7 +170,10 @@ def cli_page() -> Iterator[str]:
 
 def _commands(group: click.Group, within: str = "") -> Iterator[tuple[str, click.Command]]:
     """Every command by the words that call it."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from _commands(command, f"{within}{name} ")
         else:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from compose.auditing import data_dir_option, dsn_of, plainly
+from compose.auditing import data_dir_option, dsn_of
 from compose.datadir import DataDir
 from compose.embedded.postgres import EmbeddedPostgres
+from compose.plainly import plainly
 from compose.processes import StartError
 from schemas.settings import BadSettings, Settings, load_settings
 from streams.store.migrate import migrate

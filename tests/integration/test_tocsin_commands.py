@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner, Result
@@ -314,7 +315,10 @@ def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[
 
 
 def test_every_option_of_a_command_for_people_says_what_it_does() -> None:
-    for command in main.commands.values():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
         for option in [*command.params, *(p for c in getattr(command, "commands", {}).values() for p in c.params)]:
             assert getattr(option, "help", "an argument"), f"{command.name} {option.name}"
 
