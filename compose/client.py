@@ -30,6 +30,7 @@ from schemas.api_explained import ExplainAnswer
 from schemas.api_heartbeats import HeartbeatList, PingAnswer
 from schemas.api_reads import AlertList, DueList
 from schemas.api_receipts import ReceiptView
+from schemas.config_errors import sentence
 from schemas.status import Status
 
 ATTEMPTS = 3
@@ -259,13 +260,14 @@ def _refusal(answer: httpx.Response) -> Refusal:
         return Refusal(f"The gateway answered {answer.status_code} without saying why.", answer.status_code)
     if isinstance(problem, str):
         return Refusal(problem, answer.status_code)
-    parts = [str(problem.get(name, "")).rstrip(".") for name in ("detail", "remedy")]
+    parts = [str(problem.get(name) or "") for name in ("detail", "remedy")]
     errors = tuple(map(_config_error, problem.get("errors", ())))
-    sentence = ". ".join(part for part in parts if part) or str(problem.get("title", answer.reason_phrase))
-    return Refusal(f"{sentence}.", answer.status_code, errors)
+    said = " ".join(sentence(part) for part in parts if part)
+    return Refusal(said or sentence(str(problem.get("title", answer.reason_phrase))), answer.status_code, errors)
 
 
 def _config_error(error: Mapping[str, Any]) -> str:
     """One error of a configuration, as compilers write them."""
     place = ":".join(str(error.get(name, "?")) for name in ("file", "line", "column"))
-    return f"{place}: {error.get('path', '')}: {error.get('problem', '')}. {error.get('remedy', '')}."
+    said = (sentence(str(error.get(name, ""))) for name in ("problem", "remedy"))
+    return f"{place}: {error.get('path', '')}: {' '.join(said)}"

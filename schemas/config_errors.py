@@ -17,7 +17,7 @@ class ConfigError:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}:"
         named = f" {path_text(self.path)}:" if self.path else ""
-        return f"{where}{named} {_sentence(self.problem)} {_sentence(self.remedy)}"
+        return f"{where}{named} {sentence(self.problem)} {sentence(self.remedy)}"
 
 
 class ConfigErrors(ValueError):
@@ -34,5 +34,6 @@ def path_text(path: tuple[str | int, ...]) -> str:
     return text.removeprefix(".")
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a full stop, if it has no end of its own."""
     return text if text.endswith((".", "?", "!")) else f"{text}."

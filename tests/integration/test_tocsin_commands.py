@@ -171,6 +171,16 @@ def test_apply_shows_what_changes_before_it_writes(
     said(tocsin("apply", "-f", str(file), role="admin"), f"0 objects changed; revision {world.store.head()}.")
 
 
+def test_a_mistake_is_told_in_whole_sentences(tocsin: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "teams.yaml"
+    file.write_text("version: 1\nteams:\n  spare: {membrs: []}\n")
+    refused = tocsin("apply", "-f", str(file), role="admin")
+    assert refused.exit_code == 1
+    assert (
+        f"{file}:3:11: teams.spare.membrs: There is no key `membrs` here. Did you mean `members`?\n" in refused.stderr
+    )
+
+
 def test_apply_warns_of_a_route_that_no_alert_reaches(
     world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
 ) -> None:
