@@ -224,11 +224,12 @@ def _quiet(screen: Console, suppressed_by: Sequence[SuppressedBy], route: str) -
 
 def _pages(screen: Console, one: AlertExplained, at: datetime) -> None:
     if not one.pages:
-        screen.print("[bold]Pages[/]     Nobody would be paged.")
+        why = next((way.unpaged for way in one.ways if way.unpaged), None)
+        screen.print(f"[bold]Pages[/]     Nobody would be paged{f': {escape(why)}' if why else ''}.")
     else:
         table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
         for index, page in enumerate(one.pages[:SHOWN]):
-            when = f"{page.at.astimezone(UTC):%H:%M:%S}"
+            when = f"{page.at.astimezone(UTC):{'%H:%M:%S' if page.at.date() == at.date() else '%Y-%m-%d %H:%M:%S'}}"
             table.add_row(
                 "[bold]Pages[/]    " if not index else "",
                 f"{when} [dim]{_after((page.at - at).total_seconds())}[/]",
@@ -251,6 +252,9 @@ def _pages(screen: Console, one: AlertExplained, at: datetime) -> None:
 def _after(seconds: float) -> str:
     """How long after the alert."""
     minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"+{hours} h {minutes} min"
     return f"+{minutes} min {left} s" if minutes else f"+{left} s"
 
 

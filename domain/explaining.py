@@ -84,14 +84,17 @@ class Skipping:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """What an incident's escalation would do if nobody answered. `ends_at` is when it would have told everybody,
-    `repeats_at` when it would begin again; None: never, or beyond what is foretold.
+    """What an incident's escalation would do if nobody answered.
+
+    `ends_at` is when it would have told everybody, or has, `repeats_at` when it would begin again; None: never, or
+    beyond what is foretold. `unpaged` says why it pages nobody, if it does.
     """
 
     pages: tuple[Paging, ...] = ()
     skipped: tuple[Skipping, ...] = ()
     ends_at: datetime | None = None
     repeats_at: datetime | None = None
+    unpaged: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,12 +318,15 @@ class _Asked:
 
 def _future(book: Book, incident: str, now: datetime) -> Future:
     """Walk an incident's escalation from `now` (UTC) on, as the pager would when nobody answers."""
-    runs = book.read(incident, incidents.Incident).runs
-    stream = ids.escalation_stream(book.org, incident, runs)
+    known = book.read(incident, incidents.Incident)
+    stream = ids.escalation_stream(book.org, incident, known.runs)
     state = book.read(stream, escalations.Escalation)
+    if state.due_at is None:
+        return _over(known, state, book.streams[stream].last_at)
     pages: list[Paging] = []
     skipped: list[Skipping] = []
-    due_at, policy = state.due_at, state.policy.id if state.policy else ""
+    due_at: datetime | None = state.due_at
+    policy = state.policy.id if state.policy else ""
     while due_at and len(pages) < PAGES:
         at = max(due_at, now)
         for event in _run(book, Due(stepping.ESCALATE, stream, due_at), at):
@@ -334,6 +340,18 @@ def _future(book: Book, incident: str, now: datetime) -> Future:
                     return Future(tuple(pages), tuple(skipped), at, left.at if left else None)
         due_at = book.read(stream, escalations.Escalation).due_at
     return Future(tuple(pages), tuple(skipped))
+
+
+def _over(incident: incidents.Incident, state: escalations.Escalation, ended_at: datetime | None) -> Future:
+    """Of an escalation that is over, since `ended_at`: nobody is paged now."""
+    if incident.status is not incidents.IncidentStatus.TRIGGERED:
+        return Future(unpaged=f"{incident.name} is {incident.status.value.replace('_', ' ')}")
+    if state.status is not escalations.EscalationStatus.EXHAUSTED:
+        return Future(unpaged=f"nothing is said of {incident.name} for now")
+    told = f"everybody was told of {incident.name}, and nobody answered"
+    if ended_at is None or incident.repeat_interval is None:
+        return Future(ends_at=ended_at, unpaged=f"{told}; its route has no repeat_interval")
+    return Future(ends_at=ended_at, repeats_at=stepping.repeats_at(incident, ended_at), unpaged=told)
 
 
 def _run(book: Book, due: Due, at: datetime) -> list[object]:

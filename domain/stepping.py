@@ -203,20 +203,20 @@ def run(book: Book, due: Due, now: datetime) -> None:
         if isinstance(event, escalations.StepNotified):
             _queue(book, escalation, state.incident, event, now)
     book.end()
-    at = book.read(escalation, escalations.Escalation).due_at or _repeats_at(book, escalation, now)
+    after = book.read(escalation, escalations.Escalation)
+    is_over = after.status is escalations.EscalationStatus.EXHAUSTED
+    at = repeats_at(book.read(state.incident, incidents.Incident), now) if is_over else after.due_at
     if at is None:
         book.drop_due(due.kind, due.key, due.rev)
     else:
         book.put_due(Due(due.kind, due.key, at, due.rev))
 
 
-def _repeats_at(book: Book, escalation: str, now: datetime) -> datetime | None:
-    """When an incident is announced again of which everybody was told in vain; None: never."""
-    state = book.read(escalation, escalations.Escalation)
-    incident = book.read(state.incident, incidents.Incident)
-    if state.status is not escalations.EscalationStatus.EXHAUSTED or incident.repeat_interval is None:
+def repeats_at(incident: incidents.Incident, told_at: datetime) -> datetime | None:
+    """When an incident is announced again of which everybody was told in vain by `told_at` (UTC); None: never."""
+    if incident.repeat_interval is None:
         return None
-    return now + timedelta(seconds=incident.repeat_interval)
+    return told_at + timedelta(seconds=incident.repeat_interval)
 
 
 def _repeat(book: Book, state: escalations.Escalation, due: Due, now: datetime) -> None:

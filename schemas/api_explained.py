@@ -99,6 +99,7 @@ class WayExplained(Model):
     incident: IncidentExplained
     exhausted_at: Annotated[datetime | None, Field(description="when everybody would have been told in vain")]
     repeats_at: Annotated[datetime | None, Field(description="when it would begin again after that")]
+    unpaged: Annotated[str | None, Field(description="why nobody is paged on this way, where nobody is")] = None
 
 
 class MatcherTried(Model):
@@ -212,7 +213,17 @@ def _way(way: OnWay) -> WayExplained:
         incident=_incident(way.destiny),
         exhausted_at=way.future.ends_at,
         repeats_at=way.future.repeats_at,
+        unpaged=_unpaged(way),
     )
+
+
+def _unpaged(way: OnWay) -> str | None:
+    """Why nobody is paged on a way; a suppressed alert is announced when that ends, if it still fires then."""
+    if way.quieted and not way.future.pages:
+        until = way.suppressed_by[0].until if way.suppressed_by else None
+        then = f" until {until:%Y-%m-%d %H:%M:%S} UTC, and it is announced then if it still fires" if until else ""
+        return f"nothing is said of it{then}"
+    return way.future.unpaged
 
 
 def _suppressed(way: OnWay, why: Suppression, revision: int) -> SuppressedBy:

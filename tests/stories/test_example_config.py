@@ -74,8 +74,9 @@ ROUND = [("ada", "INC-1"), ("grace", "INC-1"), ("ada", "INC-1"), ("grace", "INC-
 """Whom the policy `platform-default` tells within 30 seconds, while nobody answers."""
 
 
-def test_what_is_critical_is_told_again_after_two_hours_without_an_answer(world: MemoryWorld) -> None:
-    world.fire("ApiDown", service="payments", severity="critical")
+@pytest.mark.parametrize("word", ["critical", "Critical", "page", "fatal", "P0"])
+def test_what_is_critical_is_told_again_after_two_hours_without_an_answer(world: MemoryWorld, word: str) -> None:
+    world.fire("ApiDown", service="payments", severity=word)
     assert told(world) == ROUND[:1]
     world.advance(minutes=1)
     assert told(world) == ROUND[1:]

@@ -409,6 +409,22 @@ def test_a_deadline_that_was_missed_is_met_now() -> None:
     ]
 
 
+def test_of_whom_nobody_is_told_it_is_said_why() -> None:
+    world = world_of()
+    world.fire("NobodyHome", service="payments", severity="info")
+    world.advance(minutes=19)
+    [way] = explained(world, 3).ways
+    told_at, again = way.future.ends_at, way.future.repeats_at
+    assert told_at and again and told_at < world.now() < again == told_at + timedelta(minutes=20)
+    assert (way.future.pages, way.future.unpaged) == ((), "everybody was told of INC-1, and nobody answered")
+    before = world.store.head()
+    world.advance(seconds=(again - world.now()).total_seconds())
+    assert "incident.reannounced.v1" in {event.type for event in world.store.tail(before, 100)}
+    world.ack("INC-1")
+    [way] = explained(world, 3).ways
+    assert (way.future.pages, way.future.unpaged) == ((), "INC-1 is acknowledged")
+
+
 def test_the_histories_went_everywhere() -> None:
     """Runs after the property: what it did not reach, it did not check."""
     fates = {"opens", "joins", "is_in", "reopens", "waits", "pages", "correlation"}
