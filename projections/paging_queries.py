@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from pydantic import TypeAdapter
 
 from domain.config import Config, Policy
-from domain.escalations import Escalation
+from domain.escalations import Escalation, EscalationStatus
 from domain.ids import stream_uuid
 from domain.stepping import methods
 from projections.references import Key, cursor_time, incident_name, read_cursor, write_cursor
@@ -40,7 +40,7 @@ order by w.first, a.delivery, a.number, a.outcome, a.position
 )
 DUE = """
 select d.kind, d.key, d.at, d.held is not null as held,
-       i.number, i.id as incident, i.title, e.run, e.loop, e.step, e.policy
+       i.number, i.id as incident, i.title, e.run, e.loop, e.step, e.policy, e.status
 from due d left join escalations e on e.id = d.key left join incidents i on i.id = e.incident
 where (cardinality(%(kinds)s::text[]) = 0 or d.kind = any(%(kinds)s))
   and (%(number)s::bigint is null or i.number = %(number)s) and (%(id)s::text is null or i.id = %(id)s)
@@ -134,8 +134,11 @@ def _due(row: Mapping[str, Any], config: Config) -> DueView:
 
 
 def _step(row: Mapping[str, Any], config: Config) -> DueStep:
-    policy = POLICY.validate_python(row["policy"])
-    step = Escalation(policy=policy, loop=row["loop"], step=row["step"]).next_step
+    policy, repeats = POLICY.validate_python(row["policy"]), row["status"] == EscalationStatus.EXHAUSTED
+    run, place = row["run"], (row["loop"], row["step"])
+    if repeats:
+        policy, run, place = config.policies.get(policy.id, policy), run + 1, (1, 1)
+    step = Escalation(policy=policy, loop=place[0], step=place[1]).next_step
     targets = step.targets if step else ()
     people = dict.fromkeys(user for target in targets for user in config.people(target))
     return DueStep(
@@ -143,10 +146,11 @@ def _step(row: Mapping[str, Any], config: Config) -> DueStep:
         incident_id=stream_uuid(row["incident"]),
         title=row["title"],
         policy=policy.id,
-        run=row["run"],
-        loop=row["loop"],
-        step=row["step"],
+        run=run,
+        loop=place[0],
+        step=place[1],
         targets=tuple(map(str, targets)),
         pages=tuple(WouldPage(user=user, methods=methods(config, user)) for user in people),
         ends=step is None,
+        repeats=repeats,
     )

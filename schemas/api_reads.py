@@ -109,6 +109,9 @@ class DueStep(Model):
     targets: Annotated[tuple[str, ...], Field(examples=[["team:platform/primary"]])] = ()
     pages: Annotated[tuple[WouldPage, ...], Field(description="the targets, resolved now")] = ()
     ends: Annotated[bool, Field(description="every step has run: the escalation ends here, unanswered")] = False
+    repeats: Annotated[bool, Field(description="it had ended so: it begins again, by its policy as that is now")] = (
+        False
+    )
 
 
 class DueView(Model):

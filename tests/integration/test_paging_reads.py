@@ -184,6 +184,19 @@ def test_the_end_of_a_policy_is_said(world: ReadWorld) -> None:
     assert (due["escalation"]["ends"], due["escalation"]["pages"], due["escalation"]["targets"]) == (True, [], [])
 
 
+def test_what_begins_again_is_no_end(world: ReadWorld) -> None:
+    again = "  routes:\n    - {matchers: ['alertname=\"Again\"'], policy: search-only, repeat_interval: 2h}\n"
+    world.configure(world.config.replace("  routes:\n", again))
+    world.fire("Again", service="catalogue")
+    world.jump(minutes=6)
+    (due,) = steps(world)
+    step = due["escalation"]
+    assert (step["ends"], step["repeats"], step["run"], step["loop"], step["step"]) == (False, True, 2, 1, 1)
+    (told,) = step["pages"]
+    world.jump(hours=2)
+    assert [page["user"] for page in world.ask("/api/v1/incidents/INC-1/pages")] == [told["user"]] * 2
+
+
 def test_deadlines_of_one_incident_of_one_kind_and_page_by_page(world: ReadWorld, store_dsn: str) -> None:
     world.fire("ServiceDown", service="payments")
     world.fire("SearchDown", service="catalogue")
