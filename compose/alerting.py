@@ -107,7 +107,7 @@ def print_alert(screen: Console, one: AlertDetail) -> None:
     where = f"in {one.incident}" if one.incident else "in no incident"
     screen.print(
         f"[{COLOURS[one.severity]}]{one.severity}[/] · {where} · by {escape(one.integration)} · reported "
-        f"{one.reports:,} {'time' if one.reports == 1 else 'times'} · began or ended {len(one.flips)} times lately · "
+        f"{_times(one.reports)} · began or ended {_times(len(one.flips))} lately · "
         f"{one.group_firing:,} firing in its group"
     )
     if standing := _standing(one):
@@ -173,5 +173,10 @@ for command in (
     _acting("resolve", "Say that alerts are over, until their source says that they begin anew."),
 ):
     alert.add_command(command)
+
+
+def _times(count: int) -> str:
+    return f"{count:,} {'time' if count == 1 else 'times'}"
+
 
 COMMANDS = (alert,)

@@ -152,8 +152,14 @@ def _plain(errors: Iterable[ConfigError]) -> list[dict[str, str | int]]:
 def _summary(objects: Iterable[ConfigObject]) -> str:
     """`2 users, 1 team, a route`."""
     counts: Counter[str] = Counter(one.kind for one in objects)
-    words = [f"{counts[kind]} {section.replace('_', ' ')}" for section, kind in SECTIONS.items() if counts[kind]]
+    words = [_said(counts[kind], section.replace("_", " ")) for section, kind in SECTIONS.items() if counts[kind]]
     return ", ".join([*words, *(["routes"] if counts["route_tree"] else [])])
+
+
+def _said(count: int, several: str) -> str:
+    """`2 escalation policies`, `1 escalation policy`."""
+    one = f"{several.removesuffix('ies')}y" if several.endswith("ies") else several.removesuffix("s")
+    return f"1 {one}" if count == 1 else f"{count} {several}"
 
 
 def _counted(count: int, what: str) -> str:

@@ -38,7 +38,7 @@ def test_files_are_checked_as_one_configuration(here: Path) -> None:
     done = validate("people.yaml", "routes.yaml")
     assert (done.exit_code, done.stdout) == (
         0,
-        "Valid: 3 users, 2 teams, 2 services, 4 escalation policies, 1 integrations, routes.\n",
+        "Valid: 3 users, 2 teams, 2 services, 4 escalation policies, 1 integration, routes.\n",
     )
     alone = validate("routes.yaml")
     assert alone.exit_code == 1
