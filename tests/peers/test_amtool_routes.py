@@ -159,6 +159,32 @@ def test_every_alert_goes_to_the_same_receivers(
         assert [receivers[routing.policy] for routing in config.routes(alert)] == theirs
 
 
+COMPANY = Path(__file__).with_name("alertmanager.yml")
+SAID = {
+    "alertname": ("Watchdog", "ClusterDown", "DiskFull"),
+    "severity": ("critical", "page", "warning", "info"),
+    "service": ("postgres", "redis", "redis-cache", "checkout"),
+    "owner": ("billing", "search"),
+    "env": ("prod", "production-eu", "staging", "dev"),
+    "team": ("payments", "search"),
+}
+"""What the matchers of the company's file tell apart, and what they do not."""
+company_alerts = st.fixed_dictionaries({}, optional={name: st.sampled_from(of) for name, of in SAID.items()})
+
+
+@SLOW
+@given(st.lists(company_alerts, min_size=5, max_size=5, unique_by=repr))
+def test_a_companys_file_sends_every_alert_to_the_same_receivers(asked: list[dict[str, str]]) -> None:
+    imported = read_alertmanager(COMPANY.read_text(encoding="utf-8"), str(COMPANY))
+    receivers = {policy: name for name, policy in imported.names.items()}
+    config = Config.of(1, parse_config(dump_config(imported.objects), "imported"))
+    assert (len(config.intervals), len(config.inhibition_rules), len(receivers)) == (2, 2, 9)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda alert: _theirs(COMPANY, alert), asked))
+    for alert, theirs in zip(asked, answers, strict=True):
+        assert [receivers[routing.policy] for routing in config.routes(alert)] == theirs
+
+
 SPANS_IN_DOUBT: list[dict[str, Any]] = [
     {"times": [{"start_time": "22:00", "end_time": "06:00"}]},
     {"times": [{"start_time": "09:00"}]},
