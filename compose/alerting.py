@@ -1,5 +1,6 @@
 """The commands about single alerts: `alert list`, `show`, `ack`, `unack` and `resolve`."""
 
+import re
 from datetime import UTC
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compose.client import Client, Refusal
-from compose.people import COLOURS, ago, client, gateway_options
+from compose.people import COLOURS, ago, client, gateway_options, say_if_more
 from compose.progress import console
 from projections.sentences import plain
 from schemas.api_alerts import AlertAnswer, AlertDetail
@@ -60,6 +61,7 @@ def list_alerts(
     for one in found.alerts:
         table.add_row(*_row(one))
     console().print(table)
+    say_if_more(len(found.alerts), found.next_cursor)
 
 
 def _row(one: AlertView) -> tuple[str, ...]:
@@ -160,6 +162,8 @@ def whole(gateway: Client, begins: str) -> str:
     """The id of the one alert whose id begins so. Raises Refusal."""
     if len(begins) >= WHOLE:
         return begins
+    if not re.fullmatch("[0-9a-fA-F-]{4,}", begins):
+        raise Refusal(f"`{begins}` names no alert: give its id, or at least the first four of its digits (0-9, a-f).")
     found = [one.id for one in gateway.alerts(id=begins, limit=2).alerts]
     if len(found) == 1:
         return found[0]

@@ -111,6 +111,7 @@ def list_incidents(
             ago(incident.opened_at),
         )
     console().print(table)
+    say_if_more(len(found.incidents), found.next_cursor)
 
 
 @click.command("show")
@@ -206,6 +207,12 @@ def _remote_status(as_json: bool, url: str, key: str | None, data_dir: Path) -> 
 
 def _well(ok: bool) -> str:
     return "[green]ok[/]" if ok else "[bold red]not ok[/]"
+
+
+def say_if_more(shown: int, next_cursor: str | None) -> None:
+    """That a list does not end here."""
+    if next_cursor is not None:
+        click.echo(f"These are the first {shown}: there are more. --limit takes up to 200, the API has all.", err=True)
 
 
 def ago(moment: datetime) -> str:

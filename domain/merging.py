@@ -128,7 +128,9 @@ def _merge(book: Book, loser: str, winner: str, now: datetime) -> None:
     if lost.into == winner:
         return
     if loser == winner:
-        raise Refused("bad_request_fields", f"{lost.name} is itself.", "Name another incident.", field="into")
+        raise Refused(
+            "bad_request_fields", f"{lost.name} cannot be merged into itself.", "Name another incident.", field="into"
+        )
     if not book.streams[winner].version:
         raise Refused("bad_request_fields", "There is no such incident.", "Name one that there is.", field="into")
     _must_be_open(lost)

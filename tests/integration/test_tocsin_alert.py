@@ -94,6 +94,8 @@ def test_a_name_that_says_too_little_or_nothing(world: ReadWorld, tocsin: Callab
     assert len(set(digits)) > 30
     refused = tocsin("show", "0" * 12)
     assert refused.exit_code == 1 and "There is no alert 000000000000" in refused.stderr
-    assert "id: String should match pattern" in tocsin("show", "xyz").stderr
+    assert "`xyz` names no alert: give its id, or at least the first four" in tocsin("show", "xyz").stderr
+    assert "These are the first 3: there are more." in tocsin("list", "--limit", "3").stderr
+    assert tocsin("list").stderr == ""
     assert "There is no alert 6f0c2d3e" in tocsin("ack", "6f0c2d3e-8d0f-4c39-9f52-2f2d3a1b5c11").stderr
     assert "this takes a responder" in tocsin("ack", digits[0], role="viewer").stderr
