@@ -169,7 +169,7 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def history(thing: str | None, limit: int, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
-    """Say who changed what, newest first; with `teams/platform`, of that object only."""
+    """Say who changed what, newest first; with `teams/platform`, of that object only, from what it was created as."""
     kind, _, name = (thing or "").partition("/")
     if thing and not (kind and name):
         kinds = ", ".join([*SECTIONS, "route"])
@@ -182,7 +182,7 @@ def history(thing: str | None, limit: int, as_json: bool, url: str | None, key: 
     for change in found.changes:
         who = f"{change.actor.partition(':')[2]} by {change.origin}"
         click.echo(f"{change.at:%Y-%m-%d %H:%M:%S} UTC  {change.change:7} {change.kind}/{change.id}  {who}")
-        if change.change == "update":
+        if change.change == "update" or (thing and change.change == "create"):
             _show_fields(change.fields)
 
 

@@ -316,6 +316,8 @@ def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[
         "        members[0].user: ada -> (nothing)",
         "        members[0].role: x -> (nothing)",
         "2026-03-02 03:00:00 UTC  create  team/spare  root by api",
+        "        members[0].user: ada",
+        "        members[0].role: x",
     ]
     said(tocsin("config", "history", "teams/spare", role="admin"), *expected)
     newest = tocsin("config", "history", "--limit", "1", role="admin")
