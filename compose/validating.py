@@ -17,11 +17,12 @@ from compose.datadir import Running, read_running
 from compose.options import data_dir_option
 from compose.processes import StartError
 from compose.progress import console
-from domain.config import ConfigObject, RouteTree
+from domain.config import ConfigObject
 from schemas.alertmanager_config import read_alertmanager
 from schemas.config_errors import ConfigError, ConfigErrors, path_text
 from schemas.config_files import SECTIONS, load_config
-from schemas.config_warnings import unreachable_routes, warnings_of
+from schemas.config_warnings import warnings_of
+from schemas.config_yaml import read_yaml
 from schemas.foreign_yaml import read_foreign
 from schemas.settings import PREFIX, BadSettings, Settings, load_settings
 
@@ -101,10 +102,8 @@ def _theirs(file: Path, text: str) -> Checked:
         imported = read_alertmanager(text, str(file))
     except ConfigErrors as found:
         return Checked((), found.errors)
-    route = read_foreign(text, str(file)).children.get("route")
-    tree = next((one.root for one in imported.objects if isinstance(one, RouteTree)), None)
-    warnings = tuple(unreachable_routes(route, str(file), tree)) if route and tree else ()
-    return Checked(imported.objects, (), imported.left, warnings)
+    roots = {str(file): read_foreign(text, str(file))}
+    return Checked(imported.objects, (), imported.left, warnings_of(roots, imported.objects))
 
 
 def _ours(files: Sequence[Path]) -> Checked:
@@ -113,8 +112,8 @@ def _ours(files: Sequence[Path]) -> Checked:
         objects = tuple(load_config(files).values())
     except ConfigErrors as found:
         return Checked((), found.errors)
-    documents = {str(file): file.read_text(encoding="utf-8") for file in files}
-    return Checked(objects, (), (), warnings_of(documents, objects))
+    roots = {str(file): read_yaml(file.read_text(encoding="utf-8"), str(file))[0] for file in files}
+    return Checked(objects, (), (), warnings_of(roots, objects))
 
 
 def _foreign(file: Path) -> str | None:

@@ -349,9 +349,9 @@ def _over(incident: incidents.Incident, state: escalations.Escalation, ended_at:
     if state.status is not escalations.EscalationStatus.EXHAUSTED:
         return Future(unpaged=f"nothing is said of {incident.name} for now")
     told = f"everybody was told of {incident.name}, and nobody answered"
-    if ended_at is None or incident.repeat_interval is None:
-        return Future(ends_at=ended_at, unpaged=f"{told}; its route has no repeat_interval")
-    return Future(ends_at=ended_at, repeats_at=stepping.repeats_at(incident, ended_at), unpaged=told)
+    again = stepping.repeats_at(incident, ended_at) if ended_at else None
+    why = told if again else f"{told}; its route has no repeat_interval"
+    return Future(ends_at=ended_at, repeats_at=again, unpaged=why)
 
 
 def _run(book: Book, due: Due, at: datetime) -> list[object]:

@@ -84,15 +84,12 @@ def do_once(parts: Parts, once: Once | None, kind: type[A], attempt: Callable[[]
     Raises Refusal when another request came under its key; Conflict when others keep changing what it is about;
     Unavailable when Postgres does not answer; and whatever `attempt` raises.
     """
-    found = answered(parts.store, once, kind)
-    if found is not None:
-        return Done(*found, repeated=True)
     done: list[Done[A]] = []
 
     def save() -> Save:
-        meanwhile = answered(parts.store, once, kind)
-        if meanwhile is not None:
-            done.append(Done(*meanwhile, repeated=True))
+        before = answered(parts.store, once, kind)
+        if before is not None:
+            done.append(Done(*before, repeated=True))
             return Save(Book(parts.settings.org, Config(), {}))
         book, answer = attempt()
         done.append(Done(answer, 0, repeated=False))

@@ -246,8 +246,8 @@ def _over(row: AlertRow, event: Ended, at: datetime) -> AlertRow:
     return replace(row, flips=row.flipped(at))
 
 
-def _saying(row: AlertRow, event: groups.AlertSeverityChanged) -> AlertRow:
-    """The row of an alert that fired already and said another severity."""
+def _saying(row: AlertRow, event: Began | groups.AlertSeverityChanged) -> AlertRow:
+    """The row of an alert with what it was reported to say."""
     return replace(
         row,
         severity=event.severity,
@@ -261,16 +261,11 @@ def _saying(row: AlertRow, event: groups.AlertSeverityChanged) -> AlertRow:
 def _begun(now: AlertRow, event: Began, group: str, at: datetime) -> AlertRow:
     """The row of an alert that began to fire in a group."""
     return replace(
-        now,
+        _saying(now, event),
         status=AlertStatus.FIRING,
-        severity=event.severity,
-        source_time=event.source_time,
-        received_at=event.received_at,
-        receipt=event.receipt,
         group=group,
         episode=event.episode,
         incident=event.incident or None,
-        payload=event.payload.ref,
         suppressed=None,
         acknowledged=None,
         closed=None,

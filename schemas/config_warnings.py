@@ -9,16 +9,15 @@ from domain.config import ConfigObject, RouteTree
 from domain.reachable import Placed, Unreachable, unreachable
 from domain.routing import Route, plan
 from schemas.config_errors import ConfigError
-from schemas.config_yaml import Node, read_yaml
+from schemas.config_yaml import Node
 
 
-def warnings_of(documents: Mapping[str, str], objects: Iterable[ConfigObject]) -> tuple[ConfigError, ...]:
-    """What is hardly meant in valid documents, by their names, of which `objects` came."""
+def warnings_of(roots: Mapping[str, Node | None], objects: Iterable[ConfigObject]) -> tuple[ConfigError, ...]:
+    """What is hardly meant in valid documents of which `objects` came; `roots` are their trees, by their names."""
     tree = next((one.root for one in objects if isinstance(one, RouteTree)), None)
     if tree is None:
         return ()
-    roots = ((name, read_yaml(text, name)[0]) for name, text in documents.items())
-    routes = ((name, root.children.get("route")) for name, root in roots if root)
+    routes = ((name, root.children.get("route")) for name, root in roots.items() if root)
     return tuple(
         one for name, route in routes if route and not route.empty for one in unreachable_routes(route, name, tree)
     )

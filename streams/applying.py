@@ -8,6 +8,7 @@ from schemas.api import ApplyAnswer, ConfigDiffEntry, ConfigFieldChange
 from schemas.config_differences import FieldChange
 from schemas.config_files import parse_documents
 from schemas.config_warnings import warnings_of
+from schemas.config_yaml import read_yaml
 from streams.configuring import Applied, Expected, Key, apply, objects_of
 from streams.store.base import Store
 
@@ -40,7 +41,8 @@ def apply_documents(
         raise Refused("referenced", f"Pruning would remove the {asks[0]} that asks.", remedy)
     expected = Expected(None if revision is None else frozenset({revision}))
     done = apply(store, org, objects, cause, now, salt, prune=prune, dry_run=dry_run, expected=expected)
-    warnings = tuple(map(str, warnings_of(documents, objects.values())))
+    roots = {name: read_yaml(text, name)[0] for name, text in documents.items()}
+    warnings = tuple(map(str, warnings_of(roots, objects.values())))
     return answer_of(done, applied=not dry_run).model_copy(update={"warnings": warnings})
 
 
