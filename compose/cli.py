@@ -130,7 +130,7 @@ def demo() -> None:
 def token(kind: str) -> None:
     """Print a new token of a webhook or heartbeat, or API key, and the hash of it that the configuration keeps."""
     fresh = {"webhook": "wh_", "key": "tk_", "heartbeat": "hb_"}[kind] + secrets.token_urlsafe(32)
-    click.echo(f"token: {fresh}\nhash:  sha256:{import_module('compose.prepare').hashed(fresh)}")
+    click.echo(f"token: {fresh}\nhash:  sha256:{import_module('domain.config').hashed(fresh)}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from datetime import UTC
 from functools import partial
 
 from compose.client import Client, Refusal
-from compose.prepare import hashed
 from compose.progress import Progress
 from compose.waiting import until
+from domain.config import hashed
 from schemas.api_alerts import AlertDetail
 from schemas.api_heartbeats import HeartbeatView, PingAnswer
 

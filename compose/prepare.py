@@ -2,13 +2,12 @@
 
 import asyncio
 import dataclasses
-import hashlib
 import secrets
 from pathlib import Path
 
 from compose.datadir import Secrets
 from compose.roles import NotConfigured, open_store, required
-from domain.config import ApiKey, ConfigObject, Integration
+from domain.config import ApiKey, ConfigObject, Integration, hashed
 from domain.decision import Actor, Cause
 from projections.database import READ_SCHEMA
 from schemas.config_files import load_config
@@ -19,7 +18,7 @@ from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA
 from streams.topics import ensure_topics
 
-__all__ = ["NotConfigured", "example_objects", "hashed", "load_example", "migrate_all", "prepare"]
+__all__ = ["NotConfigured", "example_objects", "load_example", "migrate_all", "prepare"]
 
 EXAMPLE = Path(__file__).parent / "example"
 
@@ -74,8 +73,3 @@ def example_objects(generated: Secrets) -> dict[Key, ConfigObject]:
     ):
         objects[made.kind, made.id] = made
     return objects
-
-
-def hashed(token: str) -> str:
-    """What the configuration keeps of a token: its sha256 in hex. Tokens are 32 random bytes, so no salt is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -6,6 +6,7 @@ revision (the position of the last configuration event), compiled for lookups.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal
 
 from domain.correlating import CorrelationRule, Kinships
@@ -213,6 +214,11 @@ ConfigObject = (
 """What configuration files declare."""
 Standing = ConfigObject | Silence
 """Everything that is configured: besides that, what people set while they work."""
+
+
+def hashed(token: str) -> str:
+    """What the configuration keeps of a token: its sha256 in hex. Tokens are 32 random bytes, so no salt is needed."""
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hashes(item: ConfigObject) -> tuple[str, ...]:

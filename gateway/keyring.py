@@ -6,9 +6,8 @@ guesses does not choose the digest that is compared.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
-from domain.config import ApiKey, Config, Integration
+from domain.config import ApiKey, Config, Integration, hashed
 from domain.heartbeats import Heartbeat
 
 
@@ -36,16 +35,12 @@ class Keyring:
 
     def api_key(self, token: str) -> ApiKey | None:
         """The API key that `token` is, None when it is none."""
-        return self.api_keys.get(_digest(token))
+        return self.api_keys.get(hashed(token))
 
     def integration(self, token: str) -> Integration | None:
         """The integration that may present `token`, None when there is none."""
-        return self.integrations.get(_digest(token))
+        return self.integrations.get(hashed(token))
 
     def heartbeat(self, token: str) -> Heartbeat | None:
         """The heartbeat that pings with `token`, None when there is none."""
-        return self.heartbeats.get(_digest(token))
-
-
-def _digest(token: str) -> str:
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.heartbeats.get(hashed(token))

@@ -19,8 +19,8 @@ import psycopg
 
 from compose.client import Access, Client, Refusal
 from compose.datadir import Running, read_running
-from compose.prepare import hashed
 from domain import ids
+from domain.config import hashed
 from domain.ids import stream_kind
 from schemas.settings import PREFIX
 from streams.channels.mailbox import Mail, Mailbox

@@ -1,6 +1,6 @@
 """The bench's company, as configuration."""
 
-from compose.prepare import hashed
+from domain.config import hashed
 from tests.bench.bodies import SERVICES
 
 
