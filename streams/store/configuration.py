@@ -13,12 +13,15 @@ from domain.windows import Window
 from schemas.events import decode
 
 SELECT = """
+with e as materialized (
+    select notification_id, topic, state from stored_events
+    where originator_id >= 'config-' and originator_id < 'config.'
+)
 select e.notification_id as position, e.topic, e.state, p.body
-from stored_events e
-left join payloads p on p.ref = convert_from(e.state, 'UTF8')::jsonb #>> '{data,private,ref}'
-where e.originator_id >= 'config-' and e.originator_id < 'config.'
+from e left join payloads p on p.ref = convert_from(e.state, 'UTF8')::jsonb #>> '{data,private,ref}'
 order by e.notification_id
 """
+"""Sorted only when they are found: a planner that may read in this order reads the whole log."""
 
 PRIVATE = TypeAdapter(dict[str, Any])
 CONTACTS = TypeAdapter(tuple[ContactMethod, ...])

@@ -1,6 +1,7 @@
 """Where firing alerts stand that inhibit others or are inhibited, in Postgres; see `streams.store.base.Store`.
 
-Every look is a `lateral` with a limit: a planner that is free to join the tables reads all alerts that fire.
+Every look is a `lateral` with a limit, and asks of each row by itself whether its alert fires: a planner that is free to
+join the tables reads all alerts that fire.
 """
 
 from collections.abc import Collection
@@ -11,40 +12,42 @@ from domain.inhibition import INHIBIT, Place, Side, Source
 from streams.store.connected import Connected
 from streams.store.statements import Statements
 
-SOURCES: LiteralString = """
-select r.rule, r.key, found.alert::text as alert, found.is_target, found."group"
+FIRING: LiteralString = "(select status from alert_state s where s.id = i.alert) = 'firing'"
+SOURCES: LiteralString = f"""
+select r.rule, r.key, found.alert::text as alert, found.is_target,
+    (select s."group" from alert_state s where s.id = found.alert) as "group"
 from unnest(%b::text[], %b::text[]) as r(rule, key), (values (true), (false)) as kind(is_target), lateral (
-    select i.alert, i.is_target, s."group" from inhibition i join alert_state s on s.id = i.alert
-    where i.rule = r.rule and i.key = r.key and i.is_source and i.is_target = kind.is_target and s.status = 'firing'
+    select i.alert, i.is_target from inhibition i
+    where i.rule = r.rule and i.key = r.key and i.is_source and i.is_target = kind.is_target and {FIRING}
     order by i.alert limit 2
 ) as found
 """
-INHIBITED: LiteralString = """
+INHIBITED: LiteralString = f"""
 select 1 from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[]) as r(rule, key, alert, is_source), lateral (
-    select from inhibition i join alert_state s on s.id = i.alert
+    select from inhibition i
     where i.rule = r.rule and i.key = r.key and i.is_source and not (i.is_target and r.is_source)
-    and i.alert <> r.alert and not i.alert = any(%b::uuid[]) and s.status = 'firing'
+    and i.alert <> r.alert and not i.alert = any(%b::uuid[]) and {FIRING}
     limit 1
 ) as found limit 1
 """
-THERE: LiteralString = """
+THERE: LiteralString = f"""
 select 1 from unnest(%b::text[], %b::text[], %b::bool[]) as r(rule, key, is_target), lateral (
-    select from inhibition i join alert_state s on s.id = i.alert
-    where i.rule = r.rule and i.key = r.key and i.is_source and (r.is_target or not i.is_target)
-    and s.status = 'firing'
+    select from inhibition i
+    where i.rule = r.rule and i.key = r.key and i.is_source and (r.is_target or not i.is_target) and {FIRING}
     limit 1
 ) as found
 """
-INHIBITING: LiteralString = """
+INHIBITING: LiteralString = f"""
 select 1 from unnest(%b::text[], %b::text[], %b::uuid[]) as r(rule, key, alert), lateral (
-    select from inhibition i join alert_state s on s.id = i.alert
-    where i.rule = r.rule and i.key = r.key and i.alert = r.alert and s.status = 'firing'
+    select from inhibition i where i.rule = r.rule and i.key = r.key and i.alert = r.alert and {FIRING}
 ) as found
 """
 STIRRED: LiteralString = """
 insert into due (kind, key, at, rev)
 select %s, r.rule || '/' || r.key, r.at, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[]) as r(rule, key, at)
-where exists (select from inhibition i where i.rule = r.rule and i.key = r.key and i.is_target)
+where exists (
+    select from inhibition i where i.rule = r.rule and i.key = r.key and i.is_source = any('{t,f}') and i.is_target
+)
 on conflict (kind, key) do update set at = least(due.at, excluded.at), rev = due.rev + 1, lease_until = null
 """
 
@@ -75,7 +78,8 @@ class Inhibiting(Connected):
     def targets(self, place: Place) -> list[str]:
         rows = self._rows(
             "select i.alert::text as alert from inhibition i join alert_state s on s.id = i.alert"
-            " where rule = %s and key = %s and is_target and status = 'firing' order by i.alert",
+            " where rule = %s and key = %s and is_source = any('{t,f}') and is_target and status = 'firing'"
+            " order by i.alert",
             place,
         )
         return [row["alert"] for row in rows]

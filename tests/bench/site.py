@@ -96,6 +96,7 @@ class Site:
     began: float = field(default_factory=time.monotonic)
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _installation: Installation | None = None
+    _asking: psycopg.Connection[Any] | None = None
     _loads: int = 0
     _accepted: int = 0
 
@@ -122,6 +123,8 @@ class Site:
 
     def __exit__(self, *_: object) -> None:
         """Stop what was started."""
+        if self._asking is not None:
+            self._asking.close()
         if self._installation is not None:
             self._installation.close()
 
@@ -251,9 +254,11 @@ class Site:
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """An answer of the store's database; unqualified names are the write side's."""
-        options = "-c search_path=tocsin -c statement_timeout=60000"
-        with psycopg.connect(self.installation.dsn, options=options, connect_timeout=5) as connection:
-            return connection.execute(query.encode(), parameters or None).fetchall()
+        if self._asking is None:  # one for all questions: a new one each time would cost more than what is asked
+            options = "-c search_path=tocsin -c statement_timeout=60000"
+            dsn = self.installation.dsn
+            self._asking = psycopg.connect(dsn, options=options, connect_timeout=5, autocommit=True)
+        return self._asking.execute(query.encode(), parameters or None).fetchall()
 
     def until(
         self,
