@@ -1,10 +1,11 @@
 """Where firing alerts stand that inhibit others or are inhibited, in Postgres; see `streams.store.base.Store`.
 
-Every look is a `lateral` with a limit, and asks of each row by itself whether its alert fires: a planner that is free to
-join the tables reads all alerts that fire.
+Every look is a `lateral` with a limit, and asks of each row by itself whether its alert fires: a planner that is free
+to join the tables, or to read in the order that is asked for, reads all alerts that fire.
 """
 
 from collections.abc import Collection
+from operator import itemgetter
 from typing import LiteralString
 
 from domain.book import Book
@@ -42,6 +43,10 @@ select 1 from unnest(%b::text[], %b::text[], %b::uuid[]) as r(rule, key, alert),
     select from inhibition i where i.rule = r.rule and i.key = r.key and i.alert = r.alert and {FIRING}
 ) as found
 """
+TARGETS: LiteralString = f"""
+select i.alert::text as alert from inhibition i
+where i.rule = %s and i.key = %s and i.is_source = any('{{t,f}}') and i.is_target and {FIRING}
+"""
 STIRRED: LiteralString = """
 insert into due (kind, key, at, rev)
 select %s, r.rule || '/' || r.key, r.at, 1 from unnest(%b::text[], %b::text[], %b::timestamptz[]) as r(rule, key, at)
@@ -66,23 +71,18 @@ class Inhibiting(Connected):
         if not alerts:
             return {}
         rows = self._rows(
-            "select *, alert::text as name from inhibition where alert = any(%b::uuid[]) order by rule, key",
+            "select rule, key, is_source, is_target, alert::text as name"
+            " from unnest(%b::uuid[]) as r(alert) join inhibition using (alert)",
             (list(alerts),),
         )
         found: dict[str, tuple[Side, ...]] = {}
-        for row in rows:
+        for row in sorted(rows, key=itemgetter("rule", "key")):
             side = Side((row["rule"], row["key"]), row["is_source"], row["is_target"])
             found[row["name"]] = (*found.get(row["name"], ()), side)
         return found
 
     def targets(self, place: Place) -> list[str]:
-        rows = self._rows(
-            "select i.alert::text as alert from inhibition i join alert_state s on s.id = i.alert"
-            " where rule = %s and key = %s and is_source = any('{t,f}') and is_target and status = 'firing'"
-            " order by i.alert",
-            place,
-        )
-        return [row["alert"] for row in rows]
+        return sorted(row["alert"] for row in self._rows(TARGETS, place))
 
 
 def check_places(sends: Statements, book: Book) -> None:
@@ -101,7 +101,10 @@ def check_places(sends: Statements, book: Book) -> None:
 def write_places(sends: Statements, book: Book) -> None:
     """Where the book's alerts stand now, and what is looked at again because of that; after their rows are written."""
     if book.displaced:
-        sends.execute("delete from inhibition where alert = any(%b::uuid[])", (sorted(book.displaced),))
+        sends.execute(
+            "delete from inhibition i using unnest(%b::uuid[]) as r(alert) where i.alert = r.alert",
+            (sorted(book.displaced),),
+        )
     if book.placed:
         rows = [(*side.place, name, side.is_source, side.is_target) for name, at in book.placed.items() for side in at]
         if rows:

@@ -32,8 +32,8 @@ BY_KEY = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""The planner's settings. All that the store asks is found by keys; what Postgres believes of how many rows there are may
-be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method Configuration" in the
+"""The planner's settings. All that the store asks is found by keys; what Postgres believes of how many rows there are
+may be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method Configuration" in the
 documentation of Postgres."""
 
 Sending = Callable[[Statements], None]
