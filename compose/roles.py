@@ -140,7 +140,7 @@ def channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
 
 async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     """Deadlines and pages; needs Postgres and the channels, never Kafka."""
-    from compose.watching import gateways_watched
+    from compose.watching import gateways_watched, living
     from streams.heartbeating import Heartbeating
     from streams.pager import Pager
     from streams.reviewing import Reviewer
@@ -151,7 +151,8 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
     reach = channels(settings, clock)
     paging = Pager(store, settings.org, clock, reach, settings.pages_per_minute, settings.public_url)
     try:
-        async with gateways_watched(settings, _dsn(settings), store, clock, reach):
+        watching = gateways_watched(settings, _dsn(settings), store, clock, reach)
+        async with living(_dsn(settings), "pager"), watching:
             reviewer = Reviewer(store, settings.org, clock)
             await reviewer.attempt()  # before anybody is told: of what nothing is to be said any more
             await _together(stopping, paging.run(stopping), reviewer.run(stopping), heartbeats.run(stopping))
@@ -163,7 +164,6 @@ async def pager(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
     """Webhooks, commands, queries and readiness over HTTP."""
-    from compose.watching import GATEWAY
     from gateway.app import Parts, build
     from gateway.durable import DurableIntake
     from gateway.intake import KafkaIntake
@@ -171,7 +171,7 @@ async def gateway(settings: Settings, stopping: asyncio.Event) -> None:
     from projections.lag import Lags
     from projections.queries import Queries
     from streams.offsets import EndOffsets
-    from streams.store.heartbeats import Heartbeat
+    from streams.store.heartbeats import GATEWAY, Heartbeat
     from streams.store.outages import Outages
 
     required(settings.kafka_bootstrap, "TOCSIN_KAFKA_BOOTSTRAP")
@@ -219,6 +219,7 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     Where the machine is short of time, what decides and pages goes first.
     """
     os.nice(BEHIND)
+    from compose.watching import living
     from projections.runner import Projector
     from streams.pruning import Pruner, forgetting
     from streams.relay import Relay
@@ -240,7 +241,8 @@ async def projector(settings: Settings, stopping: asyncio.Event) -> None:
     settle()
     try:
         parts = (projecting, relaying, pruner, sealer)
-        await _together(stopping, *(part.run(stopping) for part in parts))
+        async with living(_dsn(settings), "projector"):
+            await _together(stopping, *(part.run(stopping) for part in parts))
     finally:
         progress.close()
         for store in stores:
@@ -273,6 +275,7 @@ def folding(settings: Settings, store: PostgresStore, clock: Clock) -> "Fold":
 
 async def worker(settings: Settings, stopping: asyncio.Event) -> None:
     """Folds the inbox, which needs no broker, and the alerts topic, once a broker answers: Faust needs one to start."""
+    from compose.watching import living
     from streams.brokers import until_reached
     from streams.expiry import Expiry
     from streams.inbox import Forwarder, InboxReader
@@ -290,12 +293,13 @@ async def worker(settings: Settings, stopping: asyncio.Event) -> None:
             await Worker(settings, fold, store, settings.data_dir / "faust").run(stopping)
 
     try:
-        await _together(
-            stopping,
-            InboxReader(store, fold).run(stopping),
-            Forwarder(settings, store).run(stopping),
-            Expiry(settings, store, fold, EndOffsets(settings, clock)).run(stopping),
-            from_topic(),
-        )
+        async with living(_dsn(settings), "worker"):
+            await _together(
+                stopping,
+                InboxReader(store, fold).run(stopping),
+                Forwarder(settings, store).run(stopping),
+                Expiry(settings, store, fold, EndOffsets(settings, clock)).run(stopping),
+                from_topic(),
+            )
     finally:
         store.close()

@@ -1,22 +1,35 @@
-"""What the pager does beside paging: it watches the gateways, which watch everybody else."""
+"""What roles do beside their work: they say that they live, and the pager watches the gateways, which watch everybody
+else.
+"""
 
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 
 from schemas.settings import Settings
 from streams.channels.base import Channel
 from streams.clock import Clock
-from streams.gateways import Gateways
+from streams.gateways import Gateways, beating
 from streams.known import Known
 from streams.notices import Herald
 from streams.owned import owned
 from streams.store.base import Store
-from streams.store.heartbeats import Heartbeat
+from streams.store.heartbeats import GATEWAY, Heartbeat
 from streams.store.outages import Outages
 from streams.watchdog import Watchdog
 
-GATEWAY = "gateway"
-"""The role under which gateways leave heartbeats."""
+
+@asynccontextmanager
+async def living(dsn: str, role: str) -> AsyncIterator[None]:
+    """Say every second beside the body that this role lives, from its event loop: one that stands still says nothing."""
+    heartbeat, thread = Heartbeat(dsn, role), ThreadPoolExecutor(1, "life")
+    try:
+        async with owned({"life": partial(beating, heartbeat.beat, thread)}):
+            yield
+    finally:
+        thread.shutdown(wait=False)
+        heartbeat.close()
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Who stands still: every role's lag, seen from here and not by the role itself.
 
 A role has lanes: each partition of `alerts` for the worker, deadlines and pages for the pager, the log for those that
-follow it. Of each lane we know how far it is and how far it could be. It *stands still* while work waits in it and it
+follow it. Worker, pager and projector also have one for the sign of life that each leaves every second: who has nothing
+to do and is dead is missed, too. Of each lane we know how far it is and how far it could be. It *stands still* while work waits in it and it
 does not move; it *lags* by the time that what was wanted at some moment takes to be reached. Both are measured by this
 process's own monotonic clock, from the moment it first saw it, so neither a moved clock nor a frozen role can lie.
 """
@@ -30,6 +31,10 @@ GAP = 2 * (EVERY + LOOK_TIMEOUT)
 STANDS_STILL = 15.0
 """Seconds without any movement while work waits, after which a role is called not ok."""
 
+LIFE = "life"
+"""The lane of signs of life: nothing that waits to be done."""
+SILENT = 3.0
+"""Seconds without a sign of life that are nothing yet."""
 RESTS: Mapping[RoleName, float] = {"sealer": 15.0}
 """Seconds that a role lets work wait on purpose: a seal is made every ten."""
 
@@ -180,13 +185,14 @@ class Standing:
         waiting = [lane.last for lane in lanes if lane.last.waiting]
         amounts = {what: sum(one.waiting for one in waiting if one.what == what) for what in {o.what for o in waiting}}
         detail = ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or "nothing waits"
+        work = sum(one.waiting for one in waiting if one.name != LIFE)
         still = 0.0 if self._unseen_since is not None else max(lane.still(now) for lane in lanes)
         lag = max(lane.lag(now) for lane in lanes)
         if still >= STANDS_STILL:
             detail += f", nothing has moved for {still:.0f} s"
         elif lag >= STANDS_STILL:
             detail += f", {lag:.0f} s behind"
-        return self._status(role, still, lag, sum(amounts.values()), detail)
+        return self._status(role, still, lag, work, detail)
 
     def _status(self, role: RoleName, still: float, lag: float, waiting: int, detail: str) -> RoleStatus:
         ok = still < min(STANDS_STILL, self._parts.settings.watchdog_after)
@@ -217,6 +223,9 @@ def readings(marks: Marks, ends: Mapping[int, int], now: datetime) -> Iterator[R
     yield _rows("worker", "inbox", marks.inbox, now, "receipts wait in the inbox")
     yield _rows("pager", "due", marks.due, now, "deadlines are overdue")
     yield _rows("pager", "pages", marks.pages, now, "pages are overdue")
+    for living, silence in marks.silent.items():
+        missed = int(silence > SILENT)
+        yield Reading(living, LIFE, 0, missed, missed, "sign of life is missing")
     for role in ("projector", "relay", "sealer"):
         if role in marks.reached:
             reached = marks.reached[role]

@@ -4,10 +4,11 @@ One statement a look, from a connection of its own. What the numbers mean, and s
 `gateway/standing.py`; this only reads.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -16,6 +17,9 @@ from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
 from streams.store.limits import MARGIN, Limited
 
 STATEMENT_TIMEOUT = 2.0
+LivingRole = Literal["worker", "pager", "projector"]
+LIVING: tuple[LivingRole, ...] = get_args(LivingRole)
+"""Roles that leave signs of life (`streams/store/heartbeats.py`): idle or not, they are missed when they are gone."""
 COUNTED = 1_000
 """Rows that wait are counted up to here."""
 
@@ -23,7 +27,10 @@ LOOK = f"""
 select
   (select coalesce(max(notification_id), 0) from stored_events) as head,
   (select position from {READ_SCHEMA}.cursor) as projector,
-  (select coalesce(jsonb_object_agg(role, position), '{{}}') from progress) as progress,
+  (select coalesce(jsonb_object_agg(role, position), '{{}}') from progress
+    where not role = any(%(living)s)) as progress,
+  (select coalesce(jsonb_object_agg(role, extract(epoch from clock_timestamp() - at)), '{{}}') from progress
+    where role = any(%(living)s)) as silent,
   (select last from seals order by number desc limit 1) as sealer,
   (select coalesce(jsonb_object_agg(partition, "offset"), '{{}}') from tracking
     where cluster = %(cluster)s and topic = %(topic)s) as tracking,
@@ -61,6 +68,7 @@ class Marks:
         head: position of the last event in the log.
         reached: role -> the position that it holds: projector, relay, sealer.
         tracking: partition of `alerts` -> the last offset that was folded.
+        silent: role that says every second that it lives -> the seconds since any of it did; infinite if that never was.
         due, pages, inbox: deadlines of escalations that came, pages that nobody says, alerts in the inbox that nobody
             folds.
     """
@@ -68,6 +76,7 @@ class Marks:
     head: int
     reached: Mapping[str, int]
     tracking: Mapping[int, int]
+    silent: Mapping[LivingRole, float] = field(default_factory=dict)
     due: Overdue = Overdue()
     pages: Overdue = Overdue()
     inbox: Overdue = Overdue()
@@ -90,7 +99,7 @@ class Lags:
 
     def __init__(self, dsn: str, cluster: str, topic: str) -> None:
         self._conninfo = conninfo(dsn, (STORE_SCHEMA,), STATEMENT_TIMEOUT, default_transaction_read_only="on")
-        self._where = {"cluster": cluster, "topic": topic}
+        self._where = {"cluster": cluster, "topic": topic, "living": list(LIVING)}
         self._connection: psycopg.Connection[DictRow] | None = None
 
     def look(self, now: datetime) -> Marks:
@@ -122,6 +131,7 @@ def _marks(row: Mapping[str, Any]) -> Marks:
         head=row["head"],
         reached=_reached(row),
         tracking={int(partition): offset for partition, offset in row["tracking"].items()},
+        silent={role: row["silent"].get(role, math.inf) for role in LIVING},
         due=Overdue(row["due"], row["due_oldest"]),
         pages=Overdue(row["pages"], row["pages_oldest"]),
         inbox=Overdue(row["inbox"], row["inbox_oldest"]),

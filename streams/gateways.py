@@ -7,6 +7,7 @@ own, which tells people once per outage as the gateway's does of other roles.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,12 +30,14 @@ REMEDY = (
 )
 
 
-async def beating(beat: Callable[[], None]) -> None:
-    """Say that this gateway lives, until cancelled. `beat` blocks; raises Unavailable."""
+async def beating(beat: Callable[[], None], thread: Executor | None = None) -> None:
+    """Say that this role lives, until cancelled. `beat` blocks; raises Unavailable. It is run on a thread of `thread`:
+    the loop's own may all be waiting for something.
+    """
     failures = 0
     while True:
         try:
-            await asyncio.to_thread(beat)
+            await asyncio.get_running_loop().run_in_executor(thread, beat)
             failures = 0
         except Unavailable as error:
             failures += 1

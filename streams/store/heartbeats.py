@@ -1,7 +1,7 @@
 """That a role lives, by its own word, for those who watch it: a row that it writes again and again.
 
 Of gateways it is also remembered when none lived, because what could not be heard then is nobody's fault. The
-heartbeats of the configuration, which others have to leave here, are something else (`pings`).
+heartbeats of the configuration, which others have to leave with them, are something else (`pings`).
 """
 
 from datetime import datetime, timedelta
@@ -19,6 +19,8 @@ TIMEOUT = 2
 
 SHORTEST = timedelta(seconds=10)
 """A time without any that is a gap: whoever pings tries again for that long."""
+GATEWAY = "gateway"
+"""The role that hears others."""
 KEPT = timedelta(days=100)
 """How long gaps are remembered."""
 BEAT = f"""
@@ -26,7 +28,7 @@ with before as (
     select at from {SCHEMA}.progress where role = %(role)s
 ), gap as (
     insert into {SCHEMA}.gaps select at, clock_timestamp() from before
-    where at < clock_timestamp() - %(shortest)s on conflict do nothing returning until
+    where %(hears)s and at < clock_timestamp() - %(shortest)s on conflict do nothing returning until
 ), old as (
     delete from {SCHEMA}.gaps where until < clock_timestamp() - %(kept)s and exists (select from gap)
 )
@@ -49,9 +51,10 @@ class Heartbeat:
         self._connection: Connection[TupleRow] | None = None
 
     def beat(self) -> None:
-        """It lives now; that none did for long before is a gap. Raises Unavailable."""
+        """It lives now; that no gateway did for long before is a gap. Raises Unavailable."""
+        said = {"role": self._role, "hears": self._role == GATEWAY, "shortest": SHORTEST, "kept": KEPT}
         with answers(), effect("beat"):
-            self._connected().execute(BEAT, {"role": self._role, "shortest": SHORTEST, "kept": KEPT})
+            self._connected().execute(BEAT, said)
 
     def last(self) -> datetime | None:
         """When any of them said so last, by the database's clock; None if that never was. Raises Unavailable."""

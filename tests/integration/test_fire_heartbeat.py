@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from compose import firing, people
 from compose.cli import main
 from compose.client import Client
-from compose.watching import GATEWAY
+from streams.store.heartbeats import GATEWAY
 from projections.database import READ_SCHEMA
 from streams.store.heartbeats import Heartbeat
 from streams.store.migrate import migrate

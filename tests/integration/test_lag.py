@@ -1,6 +1,8 @@
 """How far each role is, read from a real Postgres in which the roles left their marks."""
 
+import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +13,7 @@ from projections.database import READ_SCHEMA
 from projections.lag import Lags
 from projections.runner import Projector
 from streams.store.base import Unavailable
+from streams.store.heartbeats import Heartbeat
 from streams.store.migrate import migrate
 from streams.store.postgres import PostgresStore
 from streams.store.progress import Progress
@@ -41,8 +44,22 @@ def test_the_marks_of_every_role(world: MemoryWorld, lags: Lags, store_dsn: str)
     seen = lags.look(world.now())
     assert (seen.head, seen.tracking) == (world.store.head(), {0: 0})
     Projector(world.store, store_dsn).step()
+    with closing(Heartbeat(store_dsn, "projector")) as life:
+        life.beat()
     Progress(store_dsn, "relay").tell(3)
     assert lags.look(world.now()).reached == {"projector": seen.head, "relay": 3}
+
+
+def test_who_lives_says_so_and_who_never_did_is_missed(lags: Lags, store_dsn: str) -> None:
+    with closing(Heartbeat(store_dsn, "pager")) as life:
+        life.beat()
+        silent = lags.look(START).silent
+    assert (silent["worker"], silent["projector"], set(silent)) == (math.inf, math.inf, {"worker", "pager", "projector"})
+    assert 0.0 <= silent["pager"] < 30.0
+    with psycopg.connect(store_dsn) as connection:
+        connection.execute("update tocsin.progress set at = at - interval '1 hour'")
+        assert connection.execute("select count(*) from tocsin.gaps").fetchone() == (0,)
+    assert 3600.0 <= lags.look(START).silent["pager"] < 3660.0
 
 
 def test_deadlines_and_pages_that_nobody_takes_are_overdue(world: MemoryWorld, lags: Lags) -> None:

@@ -108,6 +108,38 @@ def test_a_frozen_role_is_seen_and_told_of_with_kafka_and_worker_stopped(guarded
     assert guarded.role("worker").ok
 
 
+def test_a_pager_that_is_idle_and_frozen_is_missed(
+    real_services: Services, new_database: Callable[[], str], topic_prefix: str, tmp_path: Path
+) -> None:
+    installation = Installation(
+        real_services, new_database(), topic_prefix, tmp_path, **{**CALM, "WATCHDOG_AFTER": AFTER}
+    )
+    running = installation.running
+    mailbox = Mailbox(tmp_path / "data" / "mailbox")
+    pid = running.pids.pager
+    assert pid
+
+    def pager(client: Client, ok: bool) -> RoleStatus | None:
+        found = next(role for role in client.status().roles if role.role == "pager")
+        return found if found.ok is ok else None
+
+    try:
+        RealWorld(installation).close()  # configures people who can be told
+        with Client(Access(running.gateway_url, running.api_keys.viewer)) as client:
+            until("a sign of life", lambda: pager(client, ok=True))
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                seen = until("it to be missed", lambda: pager(client, ok=False), 60.0)
+                assert (seen.waiting, seen.detail[:25]) == (0, "1 sign of life is missing")
+                until("the gateway's mail", lambda: len(mailbox.messages()) >= 2 or None, 60.0)
+                assert {mail.subject for mail in mailbox.messages()} == {"[Tocsin] the pager stands still"}
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            until("it to be well", lambda: pager(client, ok=True), 60.0)
+    finally:
+        installation.close()
+
+
 def test_a_pager_tells_of_the_last_gateway_that_answers_no_more(
     real_services: Services, new_database: Callable[[], str], topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
 """When a role stands still, and when it is only busy."""
 
 import asyncio
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -109,6 +111,19 @@ def test_a_busy_pager_does_not_stand_still(scene: Scene) -> None:
         pages = Overdue(5, START - timedelta(seconds=300 - second))
         scene.marks = Marks(10, {"projector": 10, "relay": 10}, {}, pages=pages)
         assert scene.after(1)["pager"].ok
+
+
+def test_a_role_with_nothing_to_do_that_gives_no_sign_of_life_stands_still(scene: Scene) -> None:
+    alive = replace(QUIET, silent={"worker": 0.9, "pager": 2.9, "projector": 0.1})
+    scene.marks = alive
+    assert all(role.ok and not role.standing_seconds for role in scene.after(60).values())
+    scene.marks = replace(alive, silent={"worker": 0.9, "pager": 3.1, "projector": math.inf})
+    seen = scene.after(20)
+    assert {name for name, role in seen.items() if not role.ok} == {"pager", "projector"}
+    assert seen["pager"].detail == "1 sign of life is missing, nothing has moved for 20 s"
+    assert (seen["pager"].waiting, seen["pager"].since) == (0, START - timedelta(seconds=20))
+    scene.marks = alive
+    assert all(role.ok for role in scene.after(1).values())
 
 
 def test_a_moved_clock_makes_nobody_stand_still(scene: Scene) -> None:
