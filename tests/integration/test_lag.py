@@ -54,7 +54,11 @@ def test_who_lives_says_so_and_who_never_did_is_missed(lags: Lags, store_dsn: st
     with closing(Heartbeat(store_dsn, "pager")) as life:
         life.beat()
         silent = lags.look(START).silent
-    assert (silent["worker"], silent["projector"], set(silent)) == (math.inf, math.inf, {"worker", "pager", "projector"})
+    assert (silent["worker"], silent["projector"], set(silent)) == (
+        math.inf,
+        math.inf,
+        {"worker", "pager", "projector"},
+    )
     assert 0.0 <= silent["pager"] < 30.0
     with psycopg.connect(store_dsn) as connection:
         connection.execute("update tocsin.progress set at = at - interval '1 hour'")
