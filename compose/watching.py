@@ -22,7 +22,7 @@ from streams.watchdog import Watchdog
 
 @asynccontextmanager
 async def living(dsn: str, role: str) -> AsyncIterator[None]:
-    """Say every second beside the body that this role lives, from its event loop: one that stands still says nothing."""
+    """Say every second beside the body that this role lives. It is said by its event loop: who stands still is mute."""
     heartbeat, thread = Heartbeat(dsn, role), ThreadPoolExecutor(1, "life")
     try:
         async with owned({"life": partial(beating, heartbeat.beat, thread)}):

@@ -173,6 +173,7 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
         stepping.tell_news(book, place.incident or "", worse, now)
     if not why and begins_to_flap(routed, flips):
         book.write(stream, _flapping(new, routed, changes(routed, flips)))
+        stepping.tell_news(book, place.incident or "", False, now, flaps=True)
     book.put_alert(new)
     expiry.watch(book, new)
     book.end()

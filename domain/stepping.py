@@ -145,19 +145,19 @@ def is_told(book: Book, incident: str) -> bool:
     return state.status is incidents.IncidentStatus.ACKNOWLEDGED
 
 
-def tell_news(book: Book, incident: str, worse: bool, now: datetime) -> None:
+def tell_news(book: Book, incident: str, worse: bool, now: datetime, flaps: bool = False) -> None:
     """Announce an incident that people know of once more, because an alert of it has begun.
 
     One that got `worse` is announced again though somebody acknowledged it: that was something lesser. Another alert
-    alone is news only when everybody was told in vain, and the route has a `group_interval`. That is how long news wait
-    since the last announcement. Whoever works on it sees what comes, and is not called away. `book` must hold the
-    streams of `of_incident`, which count as involved.
+    alone is news only when everybody was told in vain, and the route has a `group_interval` or the alert begins to
+    flap: no more is said of that one. The interval is how long news wait since the last announcement. Whoever works on
+    it sees what comes, and is not called away. `book` must hold the streams of `of_incident`, which count as involved.
     """
     state = book.read(incident, incidents.Incident)
     if not is_told(book, incident):
         return
     in_vain = state.status is incidents.IncidentStatus.TRIGGERED
-    if worse or (in_vain and state.group_interval is not None):
+    if worse or (in_vain and (flaps or state.group_interval is not None)):
         last = _latest(book, incident).first_at or now
         book.drop_due(ESCALATE, ids.escalation_stream(book.org, incident, state.runs))
         book.write(incident, incidents.Reannounced("worse" if worse else "news"))

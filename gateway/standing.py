@@ -2,9 +2,10 @@
 
 A role has lanes: each partition of `alerts` for the worker, deadlines and pages for the pager, the log for those that
 follow it. Worker, pager and projector also have one for the sign of life that each leaves every second: who has nothing
-to do and is dead is missed, too. Of each lane we know how far it is and how far it could be. It *stands still* while work waits in it and it
-does not move; it *lags* by the time that what was wanted at some moment takes to be reached. Both are measured by this
-process's own monotonic clock, from the moment it first saw it, so neither a moved clock nor a frozen role can lie.
+to do and is dead is missed, too. Of each lane we know how far it is and how far it could be. It *stands still* while
+work waits in it and it does not move; it *lags* by the time that what was wanted at some moment takes to be reached.
+Both are measured by this process's own monotonic clock, from the moment it first saw it, so neither a moved clock nor a
+frozen role can lie.
 """
 
 import asyncio

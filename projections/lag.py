@@ -68,7 +68,7 @@ class Marks:
         head: position of the last event in the log.
         reached: role -> the position that it holds: projector, relay, sealer.
         tracking: partition of `alerts` -> the last offset that was folded.
-        silent: role that says every second that it lives -> the seconds since any of it did; infinite if that never was.
+        silent: role that says every second that it lives -> the seconds since any of it did; infinite if none ever did.
         due, pages, inbox: deadlines of escalations that came, pages that nobody says, alerts in the inbox that nobody
             folds.
     """

@@ -12,9 +12,8 @@ from structlog.testing import capture_logs
 from compose import firing, people
 from compose.cli import main
 from compose.client import Client
-from streams.store.heartbeats import GATEWAY
 from projections.database import READ_SCHEMA
-from streams.store.heartbeats import Heartbeat
+from streams.store.heartbeats import GATEWAY, Heartbeat
 from streams.store.migrate import migrate
 from tests.gateway_world import KEYS, hashed
 from tests.integration.test_tocsin_commands import handled

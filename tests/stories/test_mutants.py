@@ -165,8 +165,8 @@ MUTANTS = {
     ),
     "news of what somebody has acknowledged are kept from them": (
         "domain/stepping.py",
-        "    if worse or (in_vain and state.group_interval is not None):",
-        "    if in_vain and state.group_interval is not None:",
+        "    if worse or (in_vain and (flaps or state.group_interval is not None)):",
+        "    if in_vain and (flaps or state.group_interval is not None):",
     ),
     "the decision's time runs backwards": (
         "domain/book.py",

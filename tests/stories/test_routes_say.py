@@ -107,6 +107,28 @@ def test_whoever_has_an_incident_is_not_called_away_by_what_begins_to_flap_in_it
     world.ack("INC-1")
 
 
+def test_what_begins_to_flap_after_everybody_was_told_in_vain_is_told_of_once(world: MemoryWorld) -> None:
+    world.fire("Down", service="payments", kind="flaps", pod="steady")
+    for person in ("ada", "grace", "ada", "grace"):
+        world.expect_page(person, "INC-1")
+        world.advance(minutes=10)
+    world.advance(hours=1)
+    for _ in range(2):
+        world.fire("Down", service="payments", kind="flaps", pod="b")
+        world.advance(minutes=1)
+        world.end("Down", service="payments", kind="flaps", pod="b")
+        world.advance(minutes=1)
+    world.expect_nothing()
+    world.fire("Down", service="payments", kind="flaps", pod="b")
+    assert "an alert of it changed 5 times in 30 min" in world.expect_page("ada", "INC-1").text
+    world.ack("INC-1")
+    world.end("Down", service="payments", kind="flaps", pod="b")
+    world.fire("Down", service="payments", kind="flaps", pod="b")
+    world.advance(hours=1)
+    world.expect_nothing()
+    assert flapping(world) == [(5, 1800.0)]
+
+
 def flapping(world: MemoryWorld) -> list[tuple[int, float]]:
     said = [recorded.event for recorded in world.store.tail(0, 10_000)]
     return [(event.changes, event.within) for event in said if isinstance(event, AlertFlapping)]
