@@ -14,6 +14,12 @@ from schemas.matchers import BadMatcher, make_matcher, parse_matchers
 DEFAULTS: Mapping[str, float] = {"group_wait": 30.0, "group_interval": 300.0, "repeat_interval": 14400.0}
 """Seconds, where the root does not say them. Source: Alertmanager's configuration documentation, <route>."""
 
+OTHERWISE = (
+    "An incident is told of by its escalation policy here: it is repeated by `repeat_interval` once everybody was told in "
+    "vain, another alert of it is news by `group_interval` only then, and after an acknowledgement only what is worse is"
+)
+"""What the two intervals, though carried over, do not mean as in Alertmanager."""
+
 LONGEST = durations.LONGEST / 1000
 """Seconds that a duration of our files has at most."""
 
@@ -41,6 +47,9 @@ class Routes:
         for key in ("match", "match_re", "matchers", "mute_time_intervals", "active_time_intervals"):
             if key in said and said[key].children:
                 self.file.refuse(said[key], (*path, key), f"The root route has no `{key}` in Alertmanager")
+        self.file.leave(
+            node, path, OTHERWISE, "See docs/how-to/route-alerts.md, `group_interval` and `repeat_interval`"
+        )
         root = self._route(node, path, DEFAULTS)
         if root.continues:
             self.file.refuse(said["continue"], (*path, "continue"), "The root route has no siblings to continue with")

@@ -14,6 +14,7 @@ from domain.inhibition import InhibitionRule
 from domain.intervals import Interval, Range, Span, TimeRange
 from domain.matching import Matcher, MatchOperator
 from schemas.alertmanager_config import read_alertmanager
+from schemas.alertmanager_routes import OTHERWISE
 from schemas.config_errors import ConfigErrors
 from schemas.config_files import dump_config, parse_config
 from schemas.imported import Imported, Names
@@ -109,6 +110,7 @@ class TestAlertmanager:
             "am.yml:4:3: global.smtp_from: `smtp_from` has no place here",
             "am.yml:5:3: global.slack_api_url: `slack_api_url` has no place here",
             "am.yml:6:1: templates: `templates` has no place here",
+            f"am.yml:7:1: route: {OTHERWISE}",
             "am.yml:20:19: receivers[0].email_configs[0]: A receiver does not say how mails look and are sent: "
             "`send_resolved`",
             "am.yml:22:3: receivers[1].slack_configs: Receiver `database` sends by slack",
@@ -258,7 +260,7 @@ class TestCommands:
         code, out, err = self.run("alertmanager", str(file))
         assert code == 0
         assert isinstance(parse_config(out, "out")["route_tree", "default"], RouteTree)
-        assert len(err.splitlines()) == 9
+        assert len(err.splitlines()) == 10
 
     def test_a_directory_gets_it_once_and_nothing_is_written_over(self, tmp_path: Path) -> None:
         file, target = tmp_path / "teams.json", tmp_path / "config" / "team-mapping.yaml"
