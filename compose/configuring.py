@@ -18,6 +18,8 @@ from schemas.config_files import SECTIONS
 EXPORTED = "tocsin.yaml"
 LONGEST = 200
 """Characters of a value that are shown."""
+ROUTE = "route"
+SECTION_OF = {kind: section for section, kind in SECTIONS.items()}
 
 
 class Applies(Protocol):
@@ -102,9 +104,14 @@ def _counted(objects: int) -> str:
 
 def _show(answer: ApplyAnswer) -> None:
     for change in answer.changes:
-        click.echo(f"{change.change:7} {change.kind}/{change.id}")
+        click.echo(f"{change.change:7} {_called(change.kind, change.id)}")
         if change.change != "remove":
             _show_fields(change.fields)
+
+
+def _called(kind: str, name: str) -> str:
+    """An object as people ask for it: by the section of the files that it stands in, `teams/platform`."""
+    return ROUTE if kind == "route_tree" else f"{SECTION_OF.get(kind, kind)}/{name}"
 
 
 def _show_fields(fields: Iterable[ConfigFieldChange]) -> None:
@@ -169,11 +176,13 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
 def history(thing: str | None, limit: int, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
-    """Say who changed what, newest first; with `teams/platform`, of that object only, from what it was created as."""
-    kind, _, name = (thing or "").partition("/")
+    """Say who changed what, newest first; with `teams/platform` or `route`, of that object only, from what it was
+    created as.
+    """
+    kind, _, name = ("route/default" if thing == ROUTE else thing or "").partition("/")
     if thing and not (kind and name):
-        kinds = ", ".join([*SECTIONS, "route"])
-        raise click.UsageError(f"Name an object by kind and id, e.g. teams/platform. Kinds: {kinds}.")
+        kinds = ", ".join(SECTIONS)
+        raise click.UsageError(f"Name an object by kind and id, e.g. teams/platform, or `route`. Kinds: {kinds}.")
     with client(url, key, data_dir, "admin") as gateway:
         found = gateway.config_history(kind or None, name or None, limit)
     if as_json:
@@ -181,7 +190,8 @@ def history(thing: str | None, limit: int, as_json: bool, url: str | None, key: 
         return
     for change in found.changes:
         who = f"{change.actor.partition(':')[2]} by {change.origin}"
-        click.echo(f"{change.at:%Y-%m-%d %H:%M:%S} UTC  {change.change:7} {change.kind}/{change.id}  {who}")
+        thing_changed = _called(change.kind, change.id)
+        click.echo(f"{change.at:%Y-%m-%d %H:%M:%S} UTC  {change.change:7} {thing_changed}  {who}")
         if change.change == "update" or (thing and change.change == "create"):
             _show_fields(change.fields)
 

@@ -64,7 +64,8 @@ def explain(here: Here, asked: Annotated[ExplainRequest, Depends(asked)]) -> Exp
     view: View = past or parts.store
     config = view.config()
     if config.tree is None:
-        raise Refusal("bad_request_fields", "No route was configured at that time.", field="at")
+        remedy = "Ask for a later time: `tocsin config history route` says since when there is one."
+        raise Refusal("bad_request_fields", "No route was configured at that time.", field="at", remedy=remedy)
     try:
         subject = read_subject(asked.alert, config, asked.source, asked.integration)
     except BadBody as error:

@@ -15,8 +15,9 @@ DEFAULTS: Mapping[str, float] = {"group_wait": 30.0, "group_interval": 300.0, "r
 """Seconds, where the root does not say them. Source: Alertmanager's configuration documentation, <route>."""
 
 OTHERWISE = (
-    "An incident is told of by its escalation policy here: it is repeated by `repeat_interval` once everybody was told in "
-    "vain, another alert of it is news by `group_interval` only then, and after an acknowledgement only what is worse is"
+    "An incident is told of by its escalation policy here: it is repeated by `repeat_interval` once everybody was told "
+    "in vain, another alert of it is news by `group_interval` only then, and what somebody acknowledged is told of "
+    "again only when it gets worse"
 )
 """What the two intervals, though carried over, do not mean as in Alertmanager."""
 

@@ -92,13 +92,11 @@ def load_config(paths: Sequence[Path], known: Objects = NOTHING) -> Objects:
     objects = _parse(texts, known, errors)
     if ROUTE not in objects and ROUTE not in known:
         first = next(iter(texts), ".")
-        raise ConfigErrors(
-            (
-                ConfigError(
-                    first, 1, 1, ("route",), "No file has a route", "Add `route:` with a team and a policy to one file"
-                ),
-            )
+        remedy = (
+            "Add `route:` with a team and a policy to one file; if it is to be added to a configuration that has one, "
+            "`tocsin apply --dry-run` checks both together"
         )
+        raise ConfigErrors((ConfigError(first, 1, 1, ("route",), "No file has a route", remedy),))
     return objects
 
 

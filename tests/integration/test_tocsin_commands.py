@@ -157,14 +157,14 @@ def test_apply_shows_what_changes_before_it_writes(
 ) -> None:
     file = tmp_path / "teams.yaml"
     file.write_text(TEAM)
-    created = ["create  team/spare", "        members[0].user: ada", "        members[0].role: lead"]
+    created = ["create  teams/spare", "        members[0].user: ada", "        members[0].role: lead"]
     revision = world.store.config().revision
     planned = tocsin("apply", "-f", str(file), "--dry-run", role="admin")
     said(planned, *created, f"1 object would change; revision {revision}.")
     done = tocsin("apply", "-f", str(file), role="admin")
     said(done, *created, f"1 object changed; revision {world.store.head()}.")
     file.write_text(TEAM.replace("ada", "grace"))
-    changed = ["update  team/spare", "        members[0].user: ada -> grace"]
+    changed = ["update  teams/spare", "        members[0].user: ada -> grace"]
     done = tocsin("apply", "-f", str(file), role="admin")
     said(done, *changed, f"1 object changed; revision {world.store.head()}.")
     assert {event.decision.cause.origin for event in world.store.tail(revision, 10)} == {"cli"}
@@ -266,13 +266,13 @@ def test_directly_it_is_shown_asked_and_done_as_through_a_gateway(
     planned = tocsin("apply", "-f", str(tmp_path), "--dry-run", role="admin")
     assert planned.output == directly("-f", str(tmp_path), "--dry-run").output
     done = directly("-f", str(tmp_path))
-    created = ["create  team/spare", "        members[0].user: ada", "        members[0].role: lead"]
+    created = ["create  teams/spare", "        members[0].user: ada", "        members[0].role: lead"]
     said(done, *created, f"1 object changed; revision {world.store.head()}.")
     cause = world.store.tail(world.store.head() - 1, 1)[0].decision.cause
     assert (cause.actor.kind, cause.actor.id, cause.origin) == ("system", "cli", "cli")
     (tmp_path / "teams.yaml").unlink()
     pruned = directly("-f", str(tmp_path), "--prune")
-    said(pruned, "remove  team/spare", f"1 object changed; revision {world.store.head()}.")
+    said(pruned, "remove  teams/spare", f"1 object changed; revision {world.store.head()}.")
 
 
 def test_what_cannot_be_applied_directly_is_said_with_its_place(
@@ -294,7 +294,7 @@ def test_the_first_key_comes_in_directly(tmp_path: Path, store_dsn: str, monkeyp
     file = tmp_path / "keys.yaml"
     file.write_text(f"version: 1\napi_keys:\n  first: {{role: admin, hash: 'sha256:{'a' * 64}'}}\n")
     done = CliRunner().invoke(main, ["apply", "--direct", "-f", str(file), "--data-dir", str(tmp_path / "data")])
-    assert (done.exit_code, done.output.splitlines()[0]) == (0, "create  api_key/first"), done.stderr
+    assert (done.exit_code, done.output.splitlines()[0]) == (0, "create  api_keys/first"), done.stderr
     assert done.output.splitlines()[-1] == "1 object changed; revision 1."
     again = CliRunner().invoke(main, ["apply", "--direct", "-f", str(file), "--data-dir", str(tmp_path / "data")])
     said(again, "0 objects changed; revision 1.")
@@ -304,7 +304,7 @@ def test_pruning_removes_and_says_so(world: GatewayWorld, tocsin: Callable[..., 
     tocsin("export", "-o", str(tmp_path), role="admin")
     world.request("PUT", "/api/v1/config/teams/spare", KEYS["admin"], json={})
     pruned = tocsin("apply", "-f", str(tmp_path), "--prune", role="admin")
-    said(pruned, "remove  team/spare", f"1 object changed; revision {world.store.head()}.")
+    said(pruned, "remove  teams/spare", f"1 object changed; revision {world.store.head()}.")
 
 
 def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
@@ -312,16 +312,17 @@ def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[
         world.request("PUT", "/api/v1/config/teams/spare", KEYS["admin"], json=team)
     world.request("PUT", "/api/v1/config/users/ada", KEYS["admin"], json={"name": "Other"})
     expected = [
-        "2026-03-02 03:00:00 UTC  update  team/spare  root by api",
+        "2026-03-02 03:00:00 UTC  update  teams/spare  root by api",
         "        members[0].user: ada -> (nothing)",
         "        members[0].role: x -> (nothing)",
-        "2026-03-02 03:00:00 UTC  create  team/spare  root by api",
+        "2026-03-02 03:00:00 UTC  create  teams/spare  root by api",
         "        members[0].user: ada",
         "        members[0].role: x",
     ]
     said(tocsin("config", "history", "teams/spare", role="admin"), *expected)
     newest = tocsin("config", "history", "--limit", "1", role="admin")
-    said(newest, "2026-03-02 03:00:00 UTC  update  user/ada  root by api", "        personal data")
+    said(newest, "2026-03-02 03:00:00 UTC  update  users/ada  root by api", "        personal data")
+    assert "create  route  root by" in tocsin("config", "history", "route", role="admin").output
     assert tocsin("config", "history", "teams", role="admin").exit_code == 2
     assert tocsin("config", "history", role="viewer").exit_code == 1
 
