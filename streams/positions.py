@@ -3,7 +3,7 @@
 Bookkeeping only: `worker` asks Kafka and the store, and tells this.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -39,6 +39,7 @@ class Positions:
     topic: str
     folded: dict[int, int] = field(default_factory=dict)
     _goals: dict[int, int] = field(default_factory=dict)
+    _caught_up: set[int] = field(default_factory=set)
 
     def assign(self, standing: Mapping[int, Standing], tracked: Mapping[int, int]) -> tuple[Lost, ...]:
         """Take over partitions from the positions in the store; returns what was lost of them.
@@ -54,6 +55,7 @@ class Positions:
                     " (TOCSIN_KAFKA_CLUSTER): positions under a new name start from the beginning."
                 )
         self.folded = {partition: tracked.get(partition, -1) for partition in standing}
+        self._caught_up.clear()
         self._goals = {p: s.end - 1 for p, s in standing.items() if s.end - 1 > self.folded[p]}
         return tuple(
             Lost(partition, self.folded[partition] + 1, stands.beginning - 1)
@@ -61,10 +63,22 @@ class Positions:
             if stands.beginning > self.folded[partition] + 1
         )
 
-    def moved(self, partition: int, offset: int) -> bool:
-        """The position is now `offset`; whether that partition has just caught up with what was there before."""
+    def moved(self, partition: int, offset: int) -> None:
+        """The position is now `offset`."""
         self.folded[partition] = offset
-        return self._goals.get(partition, offset + 1) <= offset and self._goals.pop(partition, None) is not None
+        if self._goals.get(partition, offset + 1) <= offset:
+            del self._goals[partition]
+            self._caught_up.add(partition)
+
+    def caught_up(self) -> list[str]:
+        """The partitions that have caught up with what was there when they were assigned, once all have; each is told
+        once. What they held back is said together then: a person is not messaged for each partition.
+        """
+        if self._goals:
+            return []
+        done = [self.name(partition) for partition in sorted(self._caught_up)]
+        self._caught_up.clear()
+        return done
 
     @property
     def catching_up(self) -> frozenset[str]:
@@ -78,7 +92,3 @@ class Positions:
     def behind(self, ends: Mapping[int, int]) -> list[int]:
         """The partitions that hold records after the position, given the offsets their next records will get."""
         return sorted(p for p, folded in self.folded.items() if ends.get(p, 0) > folded + 1)
-
-    def names(self, partitions: Iterable[int]) -> list[str]:
-        """The partitions as pointers name them."""
-        return [self.name(partition) for partition in partitions]

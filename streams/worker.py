@@ -197,10 +197,11 @@ class Worker:
                 await self._lost([move.partition for move in moves])
                 return
         self._moved_at = time.monotonic()
-        caught_up = [move.partition for move in moves if self._positions.moved(move.partition, move.offset)]
+        for move in moves:
+            self._positions.moved(move.partition, move.offset)
         FOLDED.inc(len(arrivals))
-        if caught_up:
-            await patiently(partial(self._fold.caught_up, self._positions.names(caught_up)), self._thread)
+        if caught_up := self._positions.caught_up():
+            await patiently(partial(self._fold.caught_up, caught_up), self._thread)
 
     async def _lost(self, partitions: Sequence[int]) -> None:
         """Somebody else moved these positions: go on from where they are."""

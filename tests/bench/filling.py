@@ -1,4 +1,4 @@
-"""A store that is full: real alerts over TCP, each of which opens an incident, until so many are open."""
+"""A store that is full: real alerts over TCP, each of which opens an incident, until there are so many of both."""
 
 from tests.bench.generating import GivenUp
 from tests.bench.site import Site
@@ -14,18 +14,22 @@ LONGEST = 300.0
 
 
 def fill(site: Site, wanted: int) -> None:
-    """Open incidents until `wanted` alerts fire. Raises GivenUp when it takes too long; what there is stays."""
-    if site.open_alerts() >= wanted:
+    """Open incidents until there are `wanted` of them and as many alerts fire. Raises GivenUp when it takes too long;
+    what there is stays.
+    """
+    if _there(site) >= wanted:
         return
-    with site.progress.step(f"Filling the store: {wanted:,} open alerts"):
+    with site.progress.step(f"Filling the store: {wanted:,} incidents"):
         end = site.clock() + LONGEST
-        while (there := site.open_alerts()) < wanted:
+        while (there := _there(site)) < wanted:
             if site.clock() > end:
-                raise GivenUp(
-                    f"filling the store took longer than {LONGEST:.0f} s: {there:,} of {wanted:,} alerts are open"
-                )
-            site.progress.say(f"  {there:,} of {wanted:,} alerts are open")
+                raise GivenUp(f"filling the store took longer than {LONGEST:.0f} s: {there:,} of {wanted:,} incidents")
+            site.progress.say(f"  {there:,} of {wanted:,} incidents")
             webhooks = -(-min(PORTION, wanted - there) // EACH)
             site.load(
                 site.plan(site.mix(opening=1.0, each=EACH), limit=webhooks, connections=CONNECTIONS, seconds=60.0)
             )
+
+
+def _there(site: Site) -> int:
+    return min(site.open_alerts(), site.incidents())

@@ -18,6 +18,7 @@ import psycopg
 
 from compose.client import Access, Client
 from compose.progress import Progress
+from streams.fold import HANDFUL
 from tests.bench.bodies import Mix
 from tests.bench.company import config
 from tests.bench.figures import Figure, Use
@@ -243,6 +244,10 @@ class Site:
     def open_alerts(self) -> int:
         """How many alerts fire."""
         return int(self.one("select count(*) from alert_state where status = 'firing'")[0])
+
+    def incidents(self) -> int:
+        """How many incidents were opened, at least; numbers are taken by the handful, so some are spare."""
+        return max(0, int(self.one("select last_value from incident_number")[0]) - HANDFUL)
 
     def events(self) -> int:
         """How many events the log has."""

@@ -27,11 +27,25 @@ def test_a_partition_that_is_caught_up_with_is_not_catching_up() -> None:
 def test_catching_up_ends_at_the_end_that_was_there_at_assignment() -> None:
     at = positions()
     at.assign({3: Standing(0, 10)}, {3: 4})
-    assert at.moved(3, 8) is False
-    assert at.catching_up == {"default/alerts/3"}
-    assert at.moved(3, 12) is True
-    assert at.catching_up == frozenset()
-    assert at.moved(3, 13) is False
+    at.moved(3, 8)
+    assert (at.catching_up, at.caught_up()) == ({"default/alerts/3"}, [])
+    at.moved(3, 12)
+    assert (at.catching_up, at.caught_up()) == (frozenset(), ["default/alerts/3"])
+    at.moved(3, 13)
+    assert at.caught_up() == []
+
+
+def test_what_partitions_held_back_is_told_once_all_of_them_have_caught_up() -> None:
+    at = positions()
+    at.assign({3: Standing(0, 10), 4: Standing(0, 10), 5: Standing(0, 0)}, {3: 4, 4: 8})
+    at.moved(4, 9)
+    at.moved(5, 0)
+    assert (at.catching_up, at.caught_up()) == ({"default/alerts/3"}, [])
+    at.moved(3, 9)
+    assert at.caught_up() == ["default/alerts/3", "default/alerts/4"]
+    at.assign({3: Standing(0, 20), 4: Standing(0, 10)}, {3: 9, 4: 9})
+    at.moved(3, 19)
+    assert at.caught_up() == ["default/alerts/3"]
 
 
 def test_records_deleted_before_they_were_folded_are_lost_and_named() -> None:
