@@ -39,7 +39,9 @@ DEAD = Counter("tocsin_dead_letters_total", "Alerts and records that could not b
 HANDFUL = 64
 """Incident numbers taken at once at most; a worker that dies loses those it has left."""
 MAX_ALERTS = 400
-"""Alerts that are folded in one save, unless one record has more."""
+"""Alerts that are folded in one save, and members that are none, unless one record has more."""
+MAX_CHARACTERS = 8_000_000
+"""Of the bodies that records came in, in one save, unless one has more: what is rejected is kept as it came."""
 RECORD = -1
 """The index of a dead letter that is a whole record."""
 
@@ -70,16 +72,24 @@ def batches(
 ) -> "Iterator[Sequence[tuple[R, Arrival | Unreadable]]]":
     """Records in order, each with what it says, as many together as one save takes."""
     batch: list[tuple[R, Arrival | Unreadable]] = []
-    alerts = 0
+    alerts = characters = 0
     for record, arrival in records:
-        size = len(arrival.record.alerts) if isinstance(arrival, Arrival) else 1
-        if batch and alerts + size > MAX_ALERTS:
+        size, length = _size(arrival)
+        if batch and (alerts + size > MAX_ALERTS or characters + length > MAX_CHARACTERS):
             yield batch
-            batch, alerts = [], 0
+            batch, alerts, characters = [], 0, 0
         batch.append((record, arrival))
-        alerts += size
+        alerts, characters = alerts + size, characters + length
     if batch:
         yield batch
+
+
+def _size(arrival: Arrival | Unreadable) -> tuple[int, int]:
+    """How many alerts and rejected members, and how many characters (of an unreadable one: bytes)."""
+    if isinstance(arrival, Unreadable):
+        return 1, len(arrival.body)
+    record = arrival.record
+    return len(record.alerts) + len(record.rejected), len(record.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,16 +222,18 @@ class Fold:
         )
 
     def _rejected(self, arrival: Arrival) -> Iterator[DeadLetter]:
-        """Members of a webhook that could not be alerts: the gateway saw it, and passed them on."""
+        """Members of a webhook that could not be alerts: the gateway saw it, and passed them on. The first has the whole
+        body, once.
+        """
         record = arrival.record
-        for rejected in record.rejected:
+        for number, rejected in enumerate(record.rejected):
             yield DeadLetter(
                 pointer=arrival.pointer,
                 index=rejected.index,
                 receipt=record.receipt,
                 integration=record.integration,
                 reason=f"{rejected.field}: {rejected.problem}",
-                body=record.raw.encode(),
+                body=b"" if number else record.raw.encode(),
                 at=record.received_at,
             )
 

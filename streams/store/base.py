@@ -169,7 +169,8 @@ class InboxRow:
 class DeadLetter:
     """Something that could not be decided: an alert of a record, or with `index` -1 the whole record.
 
-    `reason` quotes nothing of it; `body` is what it was, as bytes, erasable.
+    `reason` quotes nothing of it; `body` is what it was, as bytes, erasable. Of several members of one record that were
+    rejected the first has it: it is the whole record's.
     """
 
     pointer: str

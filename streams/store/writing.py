@@ -282,11 +282,13 @@ def _write_inputs(sends: Statements, save: Save) -> None:
             (list(receipts), list(parts)),
         )
         sends.expect(len(save.inbox), "an inbox row was folded elsewhere")
-    for dead in save.dead_letters:
+    if save.dead_letters:
+        names = ("pointer", "index", "receipt", "integration", "reason", "body", "at")
         sends.execute(
-            "insert into dead_letters (pointer, index, receipt, integration, reason, body, at)"
-            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            (dead.pointer, dead.index, dead.receipt, dead.integration, dead.reason, dead.body, dead.at),
+            "insert into dead_letters (pointer, index, receipt, integration, reason, body, at) select * from"
+            " unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[])"
+            " on conflict do nothing",
+            tuple([getattr(dead, name) for dead in save.dead_letters] for name in names),
         )
     if save.command:
         command = save.command
