@@ -26,7 +26,8 @@ from unnest(%b::text[], %b::text[]) as r(rule, key), (values (true), (false)) as
 INHIBITED: LiteralString = f"""
 select 1 from unnest(%b::text[], %b::text[], %b::uuid[], %b::bool[]) as r(rule, key, alert, is_source), lateral (
     select from inhibition i
-    where i.rule = r.rule and i.key = r.key and i.is_source and not (i.is_target and r.is_source)
+    where i.rule = r.rule and i.key = r.key and i.is_source
+    and i.is_target = any(case when r.is_source then '{{f}}' else '{{t,f}}' end::bool[])
     and i.alert <> r.alert and not i.alert = any(%b::uuid[]) and {FIRING}
     limit 1
 ) as found limit 1

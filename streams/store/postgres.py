@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -91,11 +92,10 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
             rows = self._rows(
                 f"select {COLUMNS} from stored_events"
                 " join unnest(%b::text[], %b::bigint[]) as r(stream, version)"
-                " on originator_id = r.stream and originator_version > r.version"
-                " order by originator_id, originator_version",
+                " on originator_id = r.stream and originator_version > r.version",
                 (missing, [fresh[stream].version for stream in missing]),
             )
-            for row in rows:
+            for row in sorted(rows, key=itemgetter("originator_id", "originator_version")):
                 event = decode(row["topic"], bytes(row["state"]))
                 stream, version = row["originator_id"], row["originator_version"]
                 state = evolve(stream, fresh[stream].state, event.data)
@@ -180,19 +180,18 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
     def firing_among(self, ids: Collection[str]) -> list[FiringAlert]:
         rows = self._rows(
             "select s.*, p.salt, p.body from alert_state s left join payloads p on p.ref = s.payload"
-            " where status = 'firing' and id = any(%b::uuid[]) order by id",
+            " where status || '' = 'firing' and id = any(%b::uuid[])",
             (list(ids),),
         )
-        return [_firing(row) for row in rows]
+        return [_firing(row) for row in sorted(rows, key=itemgetter("id"))]
 
     def pending_pages(self, escalations: Collection[str]) -> dict[str, tuple[PendingPage, ...]]:
         rows = self._rows(
-            "select id, escalation, status from pages where escalation = any(%s) and status in ('queued', 'claimed')"
-            " order by id",
+            "select id, escalation, status from pages where escalation = any(%s) and status in ('queued', 'claimed')",
             (list(escalations),),
         )
         found: dict[str, tuple[PendingPage, ...]] = {}
-        for row in rows:
+        for row in sorted(rows, key=itemgetter("id")):
             page = PendingPage(row["id"], row["status"] == "claimed")
             found[row["escalation"]] = (*found.get(row["escalation"], ()), page)
         return found
@@ -211,8 +210,9 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
 
     def latest_alert(self, incident: str) -> bytes | None:
         rows = self._rows(
-            "select body from alert_state join payloads on ref = payload"
-            " where incident = %s order by last_seen desc limit 1",
+            "select body from payloads where ref ="
+            " (select payload from alert_state where incident = %s and payload is not null"
+            " order by last_seen desc limit 1)",
             (incident,),
         )
         return bytes(rows[0]["body"]) if rows and rows[0]["body"] is not None else None

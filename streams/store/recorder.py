@@ -6,7 +6,7 @@ succeeded), five arrays through `unnest`, and whatever else has to change in the
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -64,12 +64,21 @@ class Datastore(PostgresDatastore):
         statement_timeout, lock_timeout: seconds, for every statement on every connection. A server that does not keep
             to the first is given `MARGIN` seconds more; one whose client stands still in a transaction cuts it off
             after the first.
+        planner: settings of Postgres' planner.
 
     A connection is waited for as long as connecting may take. What is asked of a server that stands still raises the
     library's OperationalError, and the pool throws the connection away and makes another for the next call.
     """
 
-    def __init__(self, dsn: str, schema: str, pool_size: int, statement_timeout: float, lock_timeout: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        schema: str,
+        pool_size: int,
+        statement_timeout: float,
+        lock_timeout: float,
+        planner: Mapping[str, str] = BY_KEY,
+    ) -> None:
         super().__init__(
             *("", "", "", "", ""),  # of a pool that is never opened: it is replaced below
             idle_in_transaction_session_timeout=statement_timeout,
@@ -83,7 +92,7 @@ class Datastore(PostgresDatastore):
             f"-c search_path={schema} -c statement_timeout={int(statement_timeout * 1000)}"
             f" -c lock_timeout={int(lock_timeout * 1000)}"
         )
-        by_key = " ".join(f"-c {name}={value}" for name, value in BY_KEY.items())
+        by_key = " ".join(f"-c {name}={value}" for name, value in planner.items())
         arguments: dict[str, Any] = {
             "connect_timeout": CONNECT_TIMEOUT,
             **NETWORK,

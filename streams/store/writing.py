@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from domain.book import Book, Entry, Loaded
+from domain.groups import Group
 from domain.ids import stream_kind
 from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
@@ -14,8 +15,12 @@ from streams.store.inhibiting import check_places, write_places
 from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
+IS = "pages.status || '' = "
+"""Asks what no index knows, where the key is known: an index of all that is queued is no way to a few by key."""
 SNAPSHOT_EVERY = 200
-"""Events of one stream between snapshots: loading reads at most so many."""
+"""Events of one stream between snapshots at least: loading reads so many, or..."""
+SNAPSHOT_SHARE = 4
+"""...one for so many alerts that fire in a group, if that is more: a snapshot names all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,9 @@ def _check_reads(sends: Statements, book: Book) -> None:
     if not reads:
         return
     sends.execute(
-        "select 1 from unnest(%b::text[], %b::bigint[]) as r(stream, version)"
-        " join stored_events e on e.originator_id = r.stream and e.originator_version = r.version + 1 limit 1",
+        "select 1 from unnest(%b::text[], %b::bigint[]) as r(stream, version), lateral ("
+        " select from stored_events e where e.originator_id = r.stream and e.originator_version = r.version + 1 limit 1"
+        ") as moved limit 1",
         (list(reads), list(reads.values())),
     )
     sends.expect(0, "what was read has moved")
@@ -150,11 +156,14 @@ def _write_alerts(sends: Statements, book: Book) -> None:
 
 
 def _move_alerts(sends: Statements, book: Book) -> None:
-    """Alerts that belong to another incident now: however many they are, it is one statement for an episode."""
-    for (part, before), after in book.moved.items():
+    """Alerts that belong to another incident now: however many they are, it is one statement."""
+    if book.moved:
+        rows = [(before, part.group, part.episode, after) for (part, before), after in book.moved.items()]
         sends.execute(
-            'update alert_state set incident = %s, rev = rev + 1 where incident = %s and "group" = %s and episode = %s',
-            (after, before, part.group, part.episode),
+            "update alert_state a set incident = r.after, rev = rev + 1"
+            " from unnest(%b::text[], %b::text[], %b::int[], %b::text[]) as r(before, part, episode, after)"
+            ' where a.incident = r.before and a."group" = r.part and a.episode = r.episode',
+            tuple(map(list, zip(*rows, strict=True))),
         )
 
 
@@ -250,7 +259,7 @@ def _write_pages(sends: Statements, book: Book) -> None:
         sends.expect(len(book.pages_put), "a page exists already")
     if book.pages_cancelled:
         sends.execute(
-            "update pages set status = 'cancelled' where id = any(%s) and status = 'queued'",
+            f"update pages set status = 'cancelled' where id = any(%s) and {IS}'queued'",
             (sorted(book.pages_cancelled),),
         )
         sends.expect(len(book.pages_cancelled), "a page was claimed meanwhile")
@@ -261,11 +270,11 @@ def _settle(sends: Statements, save: Save) -> None:
         return
     done = sorted(save.settlements, key=lambda settlement: settlement.page)
     sends.execute(
-        "update pages p set status = r.status, at = coalesce(r.at, p.at), claim = null, lease_until = null,"
-        " possible_repeat = p.possible_repeat or r.possible_repeat"
+        "update pages set status = r.status, at = coalesce(r.at, pages.at), claim = null, lease_until = null,"
+        " possible_repeat = pages.possible_repeat or r.possible_repeat"
         " from unnest(%b::text[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bool[])"
         " as r(id, claim, status, at, possible_repeat)"
-        " where p.id = r.id and p.claim = r.claim and p.status = 'claimed'",
+        f" where pages.id = r.id and pages.claim = r.claim and {IS}'claimed'",
         tuple([getattr(one, name) for one in done] for name in ("page", "claim", "status", "at", "possible_repeat")),
     )
     sends.expect(len(done), "a page was taken over")
@@ -278,7 +287,7 @@ def _write_inputs(sends: Statements, save: Save) -> None:
         sends.execute(
             "update inbox i set folded_at = clock_timestamp(), lease_until = null"
             " from unnest(%b::text[], %b::int[]) as r(receipt, part)"
-            " where i.receipt = r.receipt and i.part = r.part and i.folded_at is null",
+            " where i.receipt = r.receipt and i.part = r.part and coalesce(i.folded_at, 'infinity') = 'infinity'",
             (list(receipts), list(parts)),
         )
         sends.expect(len(save.inbox), "an inbox row was folded elsewhere")
@@ -301,15 +310,21 @@ def _write_inputs(sends: Statements, save: Save) -> None:
 
 
 def write_snapshots(sends: Statements, states: Mapping[str, Loaded], entries: Sequence[Entry]) -> None:
-    """Keep the states of streams that have grown by another `SNAPSHOT_EVERY` events."""
+    """Keep the states of streams that have grown by as many events as `_every` says."""
     first: dict[str, int] = {}
     for entry in entries:
         first.setdefault(entry.stream, entry.version)
     for stream, loaded in sorted(states.items()):
-        if loaded.version // SNAPSHOT_EVERY > (first[stream] - 1) // SNAPSHOT_EVERY:
+        every = _every(loaded)
+        if loaded.version // every > (first[stream] - 1) // every:
             sends.execute(
                 "insert into snapshots (stream, version, state, tip, last_at) values (%s, %s, %s, %s, %s)"
                 " on conflict (stream) do update set version = excluded.version, state = excluded.state,"
                 " tip = excluded.tip, last_at = excluded.last_at where snapshots.version < excluded.version",
                 (stream, loaded.version, encode_state(loaded.state), loaded.tip, loaded.last_at),
             )
+
+
+def _every(loaded: Loaded) -> int:
+    firing = len(loaded.state.firing) if isinstance(loaded.state, Group) else 0
+    return max(SNAPSHOT_EVERY, firing // SNAPSHOT_SHARE)
