@@ -222,7 +222,7 @@ class Fold:
         )
 
     def _rejected(self, arrival: Arrival) -> Iterator[DeadLetter]:
-        """Members of a webhook that could not be alerts: the gateway saw it, and passed them on. The first has the body."""
+        """Members of a webhook that could not be alerts, as the gateway passed them on. The first has the body."""
         record = arrival.record
         for number, rejected in enumerate(record.rejected):
             yield DeadLetter(

@@ -20,7 +20,7 @@ IS = "pages.status || '' = "
 SNAPSHOT_EVERY = 200
 """Events of one stream between snapshots at least: loading reads so many, or..."""
 SNAPSHOT_SHARE = 4
-"""...one for so many alerts that fire in a group, if that is more: a snapshot names all of them."""
+"""...the number of alerts that fire in a group divided by this, if that is more: a snapshot names all of them."""
 
 
 @dataclass(frozen=True, slots=True)
