@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from domain.heartbeating import HEARTBEAT
 from domain.heartbeats import Heartbeat
+from domain.matching import Matcher
 from domain.severity import Severity
 from schemas.config_routes import SeverityWord
 from schemas.config_types import Delay, Duration, Flag, Hash, Label, Matchers, Part, Said, ServiceRef, TeamRef, wrong
@@ -36,6 +37,16 @@ def _free(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+def _choosing(matchers: list[tuple[Matcher, ...]]) -> list[tuple[Matcher, ...]]:
+    """Refuses what an alert without any label meets, as `alertmanager_api.read_silence` does: it would take all."""
+    if all(matcher.matches({}) for together in matchers for matcher in together):
+        wrong(
+            "Every matcher matches the empty string, so alerts without these labels feed it as well",
+            "Add one that wants a label to be there",
+        )
+    return matchers
+
+
 def not_ours(named: dict[str, Named]) -> dict[str, Named]:
     """Integrations by name. Refuses one that is called like the integration of missed heartbeats."""
     if HEARTBEAT in named:
@@ -46,7 +57,9 @@ def not_ours(named: dict[str, Named]) -> dict[str, Named]:
 class FeedPart(Part):
     """Alerts that ping a heartbeat and are nothing else, such as Alertmanager's Watchdog."""
 
-    matchers: list[Matchers] = Field(min_length=1, description="all have to match; Alertmanager's syntax")
+    matchers: Annotated[list[Matchers], AfterValidator(_choosing)] = Field(
+        min_length=1, description="all have to match, and one an alert's label; Alertmanager's syntax"
+    )
 
 
 class HeartbeatPart(Part):

@@ -360,6 +360,14 @@ MISTAKES: list[tuple[str, int, int, str, str, str]] = [
         heartbeat("interval: 5m, fed_by: {matchers: [x]}"),
         13, 52, BEAT + ".fed_by.matchers[0]", "`x` is not a matcher", "!~",
     ),
+    (
+        heartbeat("interval: 5m, fed_by: {matchers: ['alertname=~\".*\"']}"),
+        13, 51, BEAT + ".fed_by.matchers", "Every matcher matches the empty string", "wants a label to be there",
+    ),
+    (
+        heartbeat("interval: 5m, fed_by: {matchers: ['{}', 'a!=b']}"),
+        13, 51, BEAT + ".fed_by.matchers", "so alerts without these labels feed it as well", "Add one",
+    ),
     (heartbeat("interval: 5m, every: 5m"), 13, 32, BEAT + ".every", "There is no key `every` here", "Did you mean"),
     (
         GOOD + "integrations: {heartbeat: {source: generic}}\n",
