@@ -8,7 +8,10 @@ from schemas.imported import Import, Path
 
 NO_LOSS = "Nothing, unless you miss it"
 ELSEWHERE = {
-    "resolve_timeout": "Write it as `expires_after` of the integration",
+    "resolve_timeout": (
+        "Nothing: Alertmanager applies it before it posts. For a source that falls silent, give the integration an "
+        "`expires_after` longer than Alertmanager's `repeat_interval`"
+    ),
     "smtp": "Set the mail server in Tocsin's settings",
 }
 

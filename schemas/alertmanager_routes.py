@@ -21,6 +21,12 @@ OTHERWISE = (
 )
 """What the two intervals, though carried over, do not mean as in Alertmanager."""
 
+WHOSE = (
+    "An alert whose `service` label names a service of the catalogue goes to that service's team and policy here, "
+    "unless a route below the root names a receiver"
+)
+"""What comes before the root's receiver, which is Alertmanager's only answer."""
+
 LONGEST = durations.LONGEST / 1000
 """Seconds that a duration of our files has at most."""
 
@@ -50,6 +56,9 @@ class Routes:
                 self.file.refuse(said[key], (*path, key), f"The root route has no `{key}` in Alertmanager")
         self.file.leave(
             node, path, OTHERWISE, "See docs/how-to/route-alerts.md, `group_interval` and `repeat_interval`"
+        )
+        self.file.leave(
+            node, path, WHOSE, "Nothing, if that is meant; else name a receiver in the route that takes the alert"
         )
         root = self._route(node, path, DEFAULTS)
         if root.continues:

@@ -13,8 +13,9 @@ from domain.config import Config, ContactMethod, Member, RouteTree, Service, Tea
 from domain.inhibition import InhibitionRule
 from domain.intervals import Interval, Range, Span, TimeRange
 from domain.matching import Matcher, MatchOperator
+from domain.routing import route
 from schemas.alertmanager_config import read_alertmanager
-from schemas.alertmanager_routes import OTHERWISE
+from schemas.alertmanager_routes import OTHERWISE, WHOSE
 from schemas.config_errors import ConfigErrors
 from schemas.config_files import dump_config, parse_config
 from schemas.imported import Imported, Names
@@ -111,6 +112,7 @@ class TestAlertmanager:
             "am.yml:5:3: global.slack_api_url: `slack_api_url` has no place here",
             "am.yml:6:1: templates: `templates` has no place here",
             f"am.yml:7:1: route: {OTHERWISE}",
+            f"am.yml:7:1: route: {WHOSE}",
             "am.yml:20:19: receivers[0].email_configs[0]: A receiver does not say how mails look and are sent: "
             "`send_resolved`",
             "am.yml:22:3: receivers[1].slack_configs: Receiver `database` sends by slack",
@@ -118,6 +120,21 @@ class TestAlertmanager:
             "am.yml:24:3: receivers[2]: Receiver `nobody` names no mail address: nobody is paged",
         ]
         assert all(one.remedy for one in self.IMPORTED.left)
+
+    def test_how_long_alertmanager_waits_for_an_end_is_not_to_be_repeated_here(self) -> None:
+        (one,) = (one for one in self.IMPORTED.left if one.path == ("global", "resolve_timeout"))
+        assert "Nothing: Alertmanager applies it before it posts" in one.remedy
+        assert "`expires_after` longer than Alertmanager's `repeat_interval`" in one.remedy
+
+    def test_a_service_of_the_catalogue_overrides_the_roots_receiver(self) -> None:
+        assert "`service` label" in WHOSE
+        catalogue = {"mysql": Service("mysql", "storage", "storage"), "web": Service("web", "site", "site")}
+        tree = loaded(self.IMPORTED).root
+        assert tree is not None
+        below = {"service": "mysql", "env": "prod", "c": "x", "e": "f"}
+        assert route(tree, below, catalogue).team == "database"
+        assert route(tree, {"service": "web"}, catalogue).team == "site"
+        assert route(tree, {"service": "unknown"}, catalogue).team == "team-x"
 
     def test_twice_is_the_same(self) -> None:
         assert read_alertmanager(OLD_AND_NEW, "am.yml") == self.IMPORTED
@@ -260,7 +277,7 @@ class TestCommands:
         code, out, err = self.run("alertmanager", str(file))
         assert code == 0
         assert isinstance(parse_config(out, "out")["route_tree", "default"], RouteTree)
-        assert len(err.splitlines()) == 10
+        assert len(err.splitlines()) == 11
 
     def test_a_directory_gets_it_once_and_nothing_is_written_over(self, tmp_path: Path) -> None:
         file, target = tmp_path / "teams.json", tmp_path / "config" / "team-mapping.yaml"
