@@ -21,7 +21,7 @@ MONTHS = (
     *("july", "august", "september", "october", "november", "december"),
 )
 LAST_YEAR = 9999
-SHORTEST_MONTH = 28
+SHORTEST_MONTH, LONGEST_MONTH = 28, 31
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}", re.ASCII)
@@ -97,9 +97,18 @@ def _days_of_month(value: object) -> Range:
         late, early = numbers_text(Range(days.first, 31)), numbers_text(Range(1, days.last))
         wrong(f"`{text}` ends before it begins", f"Write two ranges: {late} and {early}")
     if first > last:
-        better = Range(days.last, days.first) if days.first < 0 else Range(days.first, -1)
+        better = _in_every_month(days)
         wrong(f"`{text}` ends before it begins in a short month", f"Write e.g. {numbers_text(better)}")
     return days
+
+
+def _in_every_month(days: Range) -> Range:
+    """What was probably meant by days up to one before the month's end that a short month has in no such order."""
+    if days.first < 0:
+        return Range(days.last, days.first)
+    if days.first < SHORTEST_MONTH:
+        return Range(days.first, -1)
+    return Range(min(days.first - LONGEST_MONTH - 1, days.last), days.last)
 
 
 def _month(text: str) -> int:

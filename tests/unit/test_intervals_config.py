@@ -1,5 +1,7 @@
 """How time intervals are read from configuration files, refused with a sentence, and written back."""
 
+import re
+from itertools import product
 from typing import Annotated
 
 import pytest
@@ -100,6 +102,9 @@ time_intervals:
         ("days_of_month: ['20:10']", "days_of_month[0]", "`20:10` ends before", "20:31 and 1:10"),
         ("days_of_month: ['-1:-3']", "days_of_month[0]", "`-1:-3` ends before", "-3:-1"),
         ("days_of_month: ['10:-25']", "days_of_month[0]", "`10:-25` ends before", "10:-1"),
+        ("days_of_month: ['31:-1']", "days_of_month[0]", "`31:-1` ends before", "Write e.g. -1"),
+        ("days_of_month: ['29:-1']", "days_of_month[0]", "`29:-1` ends before", "Write e.g. -3:-1"),
+        ("days_of_month: ['28:-2']", "days_of_month[0]", "`28:-2` ends before", "Write e.g. -4:-2"),
         ("months: [13]", "months[0]", "`13` is not a month", "1 to 12"),
         ("months: [januar]", "months[0]", "`januar` is not a month", "Did you mean `january`?"),
         ("months: ['november:february']", "months[0]", "ends before", "november:december and january:february"),
@@ -116,6 +121,27 @@ def test_what_is_wrong_is_said_with_its_remedy(span: str, path: str, problem: st
     assert str(error).startswith(f"t.yaml:3:{error.column}: time_intervals.odd[0].{path}: ")
     assert problem in error.problem
     assert remedy in error.remedy
+
+
+def days(first: int, last: int) -> str:
+    return f"time_intervals: {{odd: [{{days_of_month: ['{first}:{last}']}}]}}"
+
+
+SUGGESTED = re.compile(r"(-?[0-9]+)(?::(-?[0-9]+))?")
+
+
+def test_every_range_of_days_that_a_remedy_names_is_taken() -> None:
+    named = 0
+    for first, last in product((*range(-31, 0), *range(1, 32)), repeat=2):
+        try:
+            read(days(first, last))
+        except ValidationError as found:
+            suggested = SUGGESTED.findall(found.errors()[0]["ctx"]["remedy"])
+            assert suggested, (first, last)
+            named += len(suggested)
+            for start, end in suggested:
+                read(days(int(start), int(end or start)))
+    assert named > 1_000
 
 
 def test_an_interval_without_spans_is_refused() -> None:
