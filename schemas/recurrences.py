@@ -12,6 +12,8 @@ from datetime import datetime
 MOST_A_DAY = 24
 LONGEST = 500
 """Characters of a rule."""
+PREFIX = "RRULE:"
+"""What a calendar file (RFC 5545) has in front of a rule."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}", re.ASCII)
 _DAY = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
@@ -63,6 +65,8 @@ def parse_recurrence(text: str) -> str:
     rule = text.strip().upper()
     if len(rule) > LONGEST:
         raise BadRecurrence("The rule is too long", f"Write at most {LONGEST} characters")
+    if rule.startswith(PREFIX):
+        raise BadRecurrence(f"`{PREFIX}` in front is no part of a rule here", f"Remove the prefix `{PREFIX}`")
     parts = _parts(rule)
     _frequency(parts)
     for name, value in parts.items():

@@ -110,7 +110,8 @@ def test_what_is_wrong_is_said_with_its_remedy(
     ("rule", "problem", "remedy"),
     [
         ("", "`` is not a part of a rule", "NAME=VALUE"),
-        ("RRULE:FREQ=DAILY", "`RRULE:FREQ` is not used", "FREQ"),
+        ("RRULE:FREQ=DAILY", "`RRULE:` in front is no part of a rule here", "Remove the prefix `RRULE:`"),
+        ("rrule:freq=daily", "`RRULE:` in front is no part of a rule here", "Remove the prefix `RRULE:`"),
         ("FREQ=DAILY;", "`` is not a part", "NAME=VALUE"),
         ("BYDAY=MO", "no FREQ", "FREQ=DAILY"),
         ("FREQ=SECONDLY", "recurs too often", "FREQ=DAILY"),
