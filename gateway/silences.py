@@ -51,6 +51,7 @@ SETTING: tuple[ProblemName, ...] = (
     "forbidden",
     "not_found",
     "conflict",
+    "too_many",
     "bad_json",
     "bad_request_fields",
     "body_too_large",
@@ -126,7 +127,7 @@ def post_silence(request: Request, here: Here, asked: Annotated[Asked, Depends(a
     """Without an `id` a new one. With one, it is changed; where that would rewrite what was (other matchers, another
     start, one that has expired), it ends and a new one begins. A start in the past becomes now.
 
-    `warnings` says which critical incidents would not be spoken of.
+    `warnings` says which critical incidents would not be spoken of, or for longer.
     """
     return silenced(here, request, asked)
 
@@ -144,7 +145,7 @@ def silenced(here: Gateway, request: Request, asked: Asked, once: Once | None = 
         wanted = read_silence(asked.silence, now)
     except BadMatcher as error:
         raise _unread("matchers", error) from None
-    warnings = warnings_of(parts, wanted)
+    warnings = warnings_of(parts, wanted, now)
     cause = cause_of(request, parts, asked.key)
 
     def answer(made: Silence) -> CommandRecord | None:

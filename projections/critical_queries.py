@@ -1,4 +1,4 @@
-"""What fires in open critical incidents and is spoken of, asked of one connection: what a silence could hide."""
+"""What fires in open critical incidents, asked of one connection: what a silence could hide."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -20,20 +20,20 @@ with ongoing as (
     where status in ('triggered', 'acknowledged', 'in_progress') and severity = 'critical'
     order by number desc limit %(incidents)s
 )
-select o.number, s.integration, s.severity, p.body, (select count(*) from ongoing) as incidents
+select o.number, s.integration, s.suppressed, p.body, (select count(*) from ongoing) as incidents
 from ongoing o join alert_state s on s.incident = o.id left join payloads p on p.ref = s.payload
-where s.status = 'firing' and s.suppressed is null
+where s.status = 'firing'
 order by o.number desc limit %(alerts)s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class CriticalAlert:
-    """A firing alert of an open critical incident."""
+    """A firing alert of an open critical incident; `suppressed` is why nothing is said of it, as `reason/rule`."""
 
     incident: str
     integration: str
-    severity: str
+    suppressed: str | None
     alert: Alert
 
 
@@ -46,11 +46,13 @@ class CriticalAlerts:
 
 
 def critical_alerts(connection: psycopg.Connection[DictRow]) -> CriticalAlerts:
-    """Firing alerts that something is said of, in open critical incidents, the latest incident first."""
+    """Firing alerts in open critical incidents, spoken of or not, the latest incident first."""
     rows = connection.execute(QUERY, {"incidents": INCIDENTS + 1, "alerts": ALERTS + 1}).fetchall()
     more = len(rows) > ALERTS or (bool(rows) and rows[0]["incidents"] > INCIDENTS)
     found = (
-        CriticalAlert(incident_name(row["number"]), row["integration"], row["severity"], read_alert(bytes(row["body"])))
+        CriticalAlert(
+            incident_name(row["number"]), row["integration"], row["suppressed"], read_alert(bytes(row["body"]))
+        )
         for row in rows[:ALERTS]
         if row["body"] is not None
     )

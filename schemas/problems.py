@@ -31,6 +31,7 @@ ProblemName = Literal[
     "ack_not_allowed",
     "nothing_left",
     "referenced",
+    "too_many",
     "precondition_failed",
     "body_too_large",
     "unsupported_media_type",
@@ -122,6 +123,7 @@ _KINDS = (
         "Its route says so: assign it, comment on it, or resolve it.",
     ),
     ProblemKind("referenced", 409, "Something else needs it", "Change what needs it first."),
+    ProblemKind("too_many", 409, "There are as many as there may be", "End or remove what is not needed first."),
     ProblemKind("precondition_failed", 412, "It is not as If-Match says", "Read it again, then decide again."),
     ProblemKind(
         "body_too_large",

@@ -45,7 +45,9 @@ def set_silence(
         if wanted.id and before is None:
             raise Refused("not_found", f"There is no silence {wanted.id}.", "List them, and name one, or name none.")
         kept = silences.changed(before, wanted, now) if before else None
-        _check(config, kept or wanted, now)
+        _check_times(kept or wanted, now)
+        if kept is None:
+            _check_room(config)
         fresh = kept or replace(wanted, id=new_id, starts_at=max(wanted.starts_at, now), updated_at=now)
         done.append(fresh)
         gone = before is not None and kept is None and before.state_at(now) is not SilenceState.EXPIRED
@@ -87,10 +89,14 @@ def forget_silences(store: Store, org: str, ended_before: datetime, cause: Cause
     return len(gone)
 
 
-def _check(config: Config, wanted: Silence, now: datetime) -> None:
+def _check_times(wanted: Silence, now: datetime) -> None:
     if wanted.ends_at <= max(wanted.starts_at, now):
         problem = "It would end before it begins." if wanted.ends_at > now else "Its end is in the past."
         raise Refused("bad_request_fields", problem, "Name an end that is later.", field="endsAt")
+
+
+def _check_room(config: Config) -> None:
+    """Raises Refused when there are so many that none can be added; each of them may still be changed."""
     if len(config.silences) >= MOST:
         detail = f"There are {len(config.silences)} silences already."
         raise Refused("too_many", detail, "Those that ended are removed after some days; end what is not needed.")

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from domain.alerts import Alert, AlertStatus
+from domain.heartbeating import HEARTBEAT
+from domain.severity import Severity
 from gateway import hiding
 from gateway.examples import SILENCE
 from projections import critical_queries
+from projections.critical_queries import CriticalAlert, CriticalAlerts
 from projections.database import READ_SCHEMA
+from streams import silencing
 from streams.pruning import Pruner, forgetting
 from streams.store.base import Answered
 from streams.store.leadership import Leadership, Seat
@@ -259,6 +264,26 @@ def test_the_status_is_what_clients_look_for(world: GatewayWorld) -> None:
     assert status["config"]["original"].startswith("#")
 
 
+def test_of_as_many_silences_as_there_may_be_each_can_be_changed(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = made(world)
+    made(world, matcher("service", "catalogue"))
+    monkeypatch.setattr(silencing, "MOST", 2)
+    longer = post(world, body(world, minutes=90, id=first))
+    assert (longer.status_code, longer.json()["silenceID"]) == (200, first)
+    mores: tuple[dict[str, str], ...] = ({}, {"id": first})
+    for more in mores:
+        another = post(world, body(world, matcher("service", "search"), **more))
+        assert (another.status_code, another.headers.get("Retry-After")) == (409, None)
+        assert another.json().startswith("There are 2 silences already.")
+    ours = world.request("POST", "/api/v1/silences", KEYS["responder"], json=body(world)).json()
+    assert (ours["type"], ours["status"]) == ("/problems/too_many", 409)
+    told = world.ask("/openapi.json").json()["paths"]
+    for path in (SILENCES, "/api/v1/silences"):
+        assert "`too_many`" in told[path]["post"]["responses"]["409"]["description"]
+
+
 # -- what it would hide --------------------------------------------------------------------------------------------
 
 
@@ -289,6 +314,56 @@ def test_a_silence_that_would_hide_a_firing_critical_incident_warns(read: ReadWo
     ]
     assert set_in(read, matcher("@severity", "critical"), matcher("pod", "b"))["warnings"] == [f"INC-1 {HIDDEN}"]
     assert set_in(read, matcher("pod", "b"))["warnings"] == [], "it is hidden already"
+
+
+OVERRIDDEN = """
+    - {matchers: ['alertname="Overridden"'], severity: critical}
+"""
+
+
+def test_what_it_would_hide_is_told_by_the_severity_that_silences_read(read: ReadWorld) -> None:
+    """The route makes the incident critical; `@severity` stays what the alert says itself."""
+    read.configure(read.config.replace("  routes:\n", f"  routes:{OVERRIDDEN.rstrip()}\n"))
+    read.fire("Overridden", service="payments", severity="medium")
+    read.expect_page("ada", "INC-1")
+    assert set_in(read, matcher("@severity", "critical"))["warnings"] == []
+    assert set_in(read, matcher("@severity", "medium"))["warnings"] == [f"INC-1 {HIDDEN}"]
+    assert read.ask("/api/v1/alerts")["alerts"][0]["suppressed"], "it is hidden indeed"
+
+
+def test_what_it_would_hide_may_be_a_missed_heartbeat(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an integration that is not configured `@source` is its name, as wherever alerts are looked at."""
+    missed = Alert("backup", AlertStatus.FIRING, Severity.CRITICAL, {"alertname": "HeartbeatMissed"})
+    found = CriticalAlerts((CriticalAlert("INC-1", HEARTBEAT, None, missed),), True)
+    monkeypatch.setattr(world.queries, "critical_alerts", lambda: found)
+    for source, warnings in (("alertmanager", []), (HEARTBEAT, [f"INC-1 {HIDDEN}"])):
+        assert post(world, body(world, matcher("@source", source))).json()["warnings"] == warnings
+
+
+def test_what_is_hidden_for_longer_warns(read: ReadWorld) -> None:
+    read.fire("ServiceDown", service="payments")
+    read.ack("INC-1")
+    first = set_in(read, minutes=60)
+    assert first["warnings"] == [f"INC-1 {HIDDEN}"]
+    assert set_in(read, minutes=30)["warnings"] == [], "the first one lasts longer"
+    longer = body(read, minutes=90, id=first["silenceID"])
+    assert read._front.request("POST", SILENCES, KEYS["responder"], json=longer).json() == {
+        "silenceID": first["silenceID"],
+        "warnings": [f"INC-1 {HIDDEN}"],
+    }
+    assert set_in(read, minutes=120)["warnings"] == [f"INC-1 {HIDDEN}"]
+    assert set_in(read, minutes=15, after=30)["warnings"] == []
+
+
+def test_a_maintenance_window_hides_until_it_closes(read: ReadWorld) -> None:
+    window = f'{{start: "{(read.now() - timedelta(minutes=1)).isoformat()}", duration: 61m, services: [payments]}}'
+    read.fire("ServiceDown", service="payments")
+    read.ack("INC-1")
+    read.configure(f"{read.config}\nmaintenance_windows:\n  disks: {window}\n")
+    read.settle()
+    assert read.ask("/api/v1/alerts")["alerts"][0]["suppressed"]["reason"] == "maintenance_window"
+    assert set_in(read, minutes=30)["warnings"] == []
+    assert set_in(read, minutes=90)["warnings"] == [f"INC-1 {HIDDEN}"]
 
 
 def test_many_are_counted_and_what_was_not_looked_at_is_said(read: ReadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
