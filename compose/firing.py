@@ -18,6 +18,7 @@ from compose.waiting import until
 from domain.recipients import called
 from projections.sentences import plain
 from schemas.api import PageView
+from schemas.api_explained import AlertExplained, ExplainAnswer
 from schemas.api_receipts import ReceiptView
 
 PATIENCE, FIRST_PAGE = 15.0, 5.0
@@ -80,6 +81,8 @@ def _play(gateway: Client, token: str, scenario: Scenario, ends: bool) -> None:
         click.echo(_ended(gateway, name) if ends else _opened(gateway, name))
     if len(names) > TOLD:
         click.echo(f"And {len(names) - TOLD} more incidents: `tocsin list` has all of them.")
+    if not ends and (quiet := _why_no_more(gateway, scenario, names)):
+        click.echo(quiet)
     if scenario.follows and not ends:
         _follow(gateway, names[0])
     if not ends:
@@ -121,11 +124,27 @@ def _folded(gateway: Client, receipt: str) -> ReceiptView | None:
 def _why_nothing(gateway: Client, scenario: Scenario, ends: bool) -> str:
     if ends:
         return "Nothing of it was firing, or nothing was said of it."
+    said = _explained(gateway, scenario)
+    quiet = _suppressed(said)
+    return f"Nothing is said of it: {quiet}." if quiet else f"{said.incident.because}."
+
+
+def _why_no_more(gateway: Client, scenario: Scenario, names: Iterable[str]) -> str | None:
+    """What keeps quiet what fires on, when all its incidents `names` are over; None when it is spoken of."""
+    if any(gateway.incident(name).status != "resolved" for name in names):
+        return None
+    quiet = _suppressed(_explained(gateway, scenario))
+    return f"It fires, and nothing is said of it: {quiet}." if quiet else None
+
+
+def _explained(gateway: Client, scenario: Scenario) -> ExplainAnswer:
     (body, *_) = webhooks(scenario.samples, True, datetime.now(UTC))
-    said = gateway.explain({"alert": body})
-    if said.suppressed_by and said.suppressed:
-        return f"Nothing is said of it: {said.suppressed_by[0].because}."
-    return f"{said.incident.because}."
+    return gateway.explain({"alert": body})
+
+
+def _suppressed(said: AlertExplained) -> str | None:
+    """What keeps an alert quiet on all of its ways."""
+    return said.suppressed_by[0].because if said.suppressed and said.suppressed_by else None
 
 
 # -- what falls silent ------------------------------------------------------------------------------------------------

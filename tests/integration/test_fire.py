@@ -10,14 +10,25 @@ from structlog.testing import capture_logs
 from compose import firing, people
 from compose.cli import main
 from compose.client import Client
-from tests.gateway_world import KEYS, TOKEN, GatewayWorld
+from tests.gateway_world import KEYS, TOKEN, GatewayWorld, hashed
 from tests.integration.test_tocsin_commands import handled
+from tests.stories.test_example_config import EXAMPLE
 
 
 @pytest.fixture
 def world() -> Iterator[GatewayWorld]:
     with GatewayWorld() as made:
         yield made
+
+
+def shipped() -> str:
+    """The example configuration, with the tokens of these tests."""
+    files = (file.read_text(encoding="utf-8") for file in sorted(EXAMPLE.glob("*.yaml")))
+    text = "\n".join(["version: 1", *(each.replace("version: 1\n", "") for each in files)])
+    kept = "{source: alertmanager, shards: 1"
+    assert kept in text
+    tokens = text.replace(kept, f'{kept}, token_hashes: ["{hashed(TOKEN)}"]')
+    return f'{tokens}\napi_keys: {{reading: {{role: viewer, hash: "{hashed(KEYS["viewer"])}"}}}}\n'
 
 
 @pytest.fixture
@@ -74,6 +85,19 @@ def test_what_comes_and_goes(world: GatewayWorld, tocsin: Callable[..., Result])
         f"accepted: 1 alert {'ended' if turn % 2 else 'firing'}" for turn in range(9)
     ]
     world.expect_incident("INC-5", status="triggered")
+
+
+def test_what_flaps_is_said_to_with_the_configuration_that_is_shipped(
+    world: GatewayWorld, tocsin: Callable[..., Result]
+) -> None:
+    world.configure(shipped())
+    fired = tocsin("flap")
+    assert fired.exit_code == 0, fired.output
+    resolved, quiet, ends = fired.stdout.splitlines()
+    assert resolved == "INC-1 is resolved: QueueGrows (checkout), high, team platform; nobody is paged."
+    assert quiet == "It fires, and nothing is said of it: it flaps, and has to be steady until 2026-03-02 03:10:40 UTC."
+    assert ends.endswith("`tocsin fire flap --end` ends it.")
+    world.expect_nothing()
 
 
 def test_an_escalation_is_watched_to_its_end(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
