@@ -27,16 +27,22 @@ from schemas.payloads import read_alert
 
 Connection = psycopg.Connection[DictRow]
 
-LOOKS = 10
-"""How many pages of candidates are looked at for one page of alerts with the labels asked for."""
+LOOK = 1_000
+"""Alerts whose texts one statement reads at most when labels are asked for."""
+LOOKS = 20
+"""How many such statements there are at most for one page."""
 ALERTS = sql.SQL(
     """
-select s.*, p.body, i.number from alert_state s
-left join payloads p on p.ref = s.payload
-left join incidents i on i.id = s.incident
-where {where} order by s.first_seen desc, s.id desc limit {limit}
+select s.*, p.body, (select number from incidents where id = s.incident) as number from (
+    select *, row_number() over (order by first_seen desc, id desc) as candidate from (
+        select * from alert_state s where {where} order by s.first_seen desc, s.id desc limit {look}
+    ) as s
+) as s
+left join lateral (select body from payloads where ref = s.payload limit 1) as p on true
+where {said} or s.candidate = {look} order by s.first_seen desc, s.id desc limit {limit}
 """
 )
+"""The last of as many candidates as may be looked at is there whatever it says: a search goes on behind it."""
 CONDITIONS: Mapping[str, LiteralString] = {
     "status": "s.status = any(%(status)s)",
     "severity": "s.severity = any(%(severity)s)",
@@ -89,29 +95,34 @@ class AlertFilter:
 def listed(connection: Connection, wanted: AlertFilter, limit: int, cursor: str | None) -> AlertList:
     """Alerts, the latest to appear first.
 
-    A page is short when labels are asked for that few alerts have: the search ends, and its cursor goes on there.
-    Raises BadCursor.
+    A page is short, or empty, when labels are asked for that few alerts have: `LOOK` times `LOOKS` alerts are looked
+    at, and its cursor goes on behind them. Raises BadCursor.
     """
     place = _read_place(cursor) if cursor is not None else None
+    look = max(LOOK, limit + 1) if wanted.labels else limit + 1
     found: list[AlertView] = []
     for _ in range(LOOKS):
-        rows = _candidates(connection, wanted, limit + 1, place)
-        for row in rows[:limit]:
-            place = (row["first_seen"], str(row["id"]))
-            view = _view(row)
-            if all(view.labels.get(name, "") == value for name, value in wanted.labels):
-                found.append(view)
-            if len(found) == limit:
-                more = row is not rows[-1]
-                return AlertList(alerts=tuple(found), next_cursor=_write_place(*place) if more else None)
-        if len(rows) <= limit:
+        rows = _candidates(connection, wanted, look, limit + 1, place)
+        found += (view for view in map(_view, rows) if _has(view, wanted.labels))
+        if len(found) > limit:
+            last = found[limit - 1]
+            return AlertList(alerts=tuple(found[:limit]), next_cursor=_write_place(last.first_seen, last.id))
+        if len(rows) <= limit and not (rows and rows[-1]["candidate"] == look):
             return AlertList(alerts=tuple(found))
+        place = (rows[-1]["first_seen"], str(rows[-1]["id"]))
+        if len(found) == limit:
+            break
     return AlertList(alerts=tuple(found), next_cursor=_write_place(*place) if place else None)
+
+
+def _has(view: AlertView, labels: tuple[tuple[str, str], ...]) -> bool:
+    return all(view.labels.get(name, "") == value for name, value in labels)
 
 
 def detail(connection: Connection, alert: str, config: Config) -> AlertDetail | None:
     """One alert, by its uuid, with its history; None when there is none. `config` tells what matchers read of it."""
-    found = ALERTS.format(where=sql.SQL("s.id = %(id)s::uuid"), limit=sql.Literal(1))
+    one = sql.Literal(1)
+    found = ALERTS.format(where=sql.SQL("s.id = %(id)s::uuid"), look=one, said=sql.SQL("true"), limit=one)
     row = connection.execute(found, {"id": alert}).fetchone()
     if row is None:
         return None
@@ -151,8 +162,9 @@ def _happening(row: DictRow) -> AlertHappening:
 
 
 def _candidates(
-    connection: Connection, wanted: AlertFilter, limit: int, place: tuple[datetime, str] | None
+    connection: Connection, wanted: AlertFilter, look: int, limit: int, place: tuple[datetime, str] | None
 ) -> list[DictRow]:
+    """Of the next `look` alerts up to `limit` whose bytes may say what is asked for, and the last of all of them."""
     given: dict[str, Any] = {
         "status": list(wanted.status),
         "severity": list(wanted.severity),
@@ -175,10 +187,16 @@ def _candidates(
     if wanted.incident:
         column, given["incident"] = wanted.incident
         where.append(sql.SQL(OF_INCIDENT).format(column=sql.Identifier(column)))
+    said: list[sql.Composable] = [sql.SQL("true")]
     for index, part in enumerate(_parts(wanted.labels)):
         given[f"part{index}"] = part
-        where.append(sql.SQL("position({} in p.body) > 0").format(sql.Placeholder(f"part{index}")))
-    query = ALERTS.format(where=sql.SQL(" and ").join(where), limit=sql.Literal(limit))
+        said.append(sql.SQL("position({} in p.body) > 0").format(sql.Placeholder(f"part{index}")))
+    query = ALERTS.format(
+        where=sql.SQL(" and ").join(where),
+        look=sql.Literal(look),
+        said=sql.SQL(" and ").join(said),
+        limit=sql.Literal(limit),
+    )
     return connection.execute(query, given).fetchall()
 
 

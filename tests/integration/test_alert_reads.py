@@ -99,9 +99,9 @@ def test_pages_follow_each_other_without_gap_or_repeat(world: ReadWorld) -> None
 
 def test_a_search_that_finds_little_ends_and_can_go_on(world: ReadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every alert has both texts in its bytes, so each is looked at; one has the label."""
-    monkeypatch.setattr("projections.alert_queries.LOOKS", 2)
+    monkeypatch.setattr("projections.alert_queries.LOOKS", 1)
     world.fire("Wanted", a="b")
-    for number in range(5):
+    for number in range(4):
         world.advance(seconds=5)
         world.fire(f"Other{number}", a="c", d="a", e="b")
 

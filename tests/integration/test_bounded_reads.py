@@ -1,0 +1,86 @@
+"""What people ask costs what they are shown, however much there is."""
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from projections import alert_queries
+from projections.alert_queries import AlertFilter
+from projections.database import READ_SCHEMA
+from streams.store.migrate import migrate
+from tests.plans import Explaining, explaining
+
+ALERTS, OLD, LOOK, LOOKS = 5_000, 3, 100, 4
+FILL: LiteralString = """
+insert into tocsin.alert_state (id, integration, fingerprint, status, severity, rev, source_time, received_at, receipt,
+                                first_seen, last_seen, count, payload)
+select md5(n::text)::uuid, 'am', n::text, 'firing', 'critical', 1, now(), now(), 'r',
+       timestamptz '2026-03-02' + n / 3 * interval '1 second', now(), 1, 'alert/' || n
+from generate_series(1, %(alerts)s) as n;
+insert into tocsin.payloads (ref, salt, body)
+select 'alert/' || n, '', convert_to(format(
+    '{"fingerprint":"%%s","labels":{"alertname":"A%%s","pod":"%%s"},"severity":"critical","status":"firing"}',
+    n, n, case when n <= %(old)s then 'rare' else 'other' end), 'UTF8')
+from generate_series(1, %(alerts)s) as n
+"""
+RARE = AlertFilter(labels=(("pod", "rare"),))
+
+
+@pytest.fixture
+def connection(store_dsn: str) -> Iterator[Explaining]:
+    migrate(store_dsn, "projections", READ_SCHEMA)
+    with psycopg.connect(store_dsn, autocommit=True) as filling:
+        for statement in FILL.split(";"):
+            psycopg.ClientCursor(filling).execute(statement, {"alerts": ALERTS, "old": OLD})
+        filling.execute("vacuum analyze")
+    with explaining(store_dsn) as made:
+        yield made
+
+
+# -- alerts ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_for_a_rare_label_reads_a_bounded_number_of_alerts_and_goes_on(
+    connection: Explaining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.alert_queries.LOOK", LOOK, raising=False)
+    monkeypatch.setattr("projections.alert_queries.LOOKS", LOOKS)
+    pages = list(_pages(connection, RARE, limit=10))
+    assert [name for page in pages for name in page] == ["A3", "A2", "A1"]
+    assert len(pages) == ALERTS // (LOOK * LOOKS) + 1, "each but the last is empty, and has a cursor"
+    assert max(max(read.values()) for read in connection.read) <= LOOK
+
+
+def test_a_label_that_all_have_reads_no_more_than_is_shown(connection: Explaining) -> None:
+    common = AlertFilter(labels=(("pod", "other"),))
+    first = alert_queries.listed(connection, common, 10, None)
+    assert (len(first.alerts), first.alerts[0].name) == (10, f"A{ALERTS}")
+    assert max(connection.read[-1].values()) <= 20
+
+
+def test_pages_of_a_search_have_all_and_no_more(connection: Explaining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.alert_queries.LOOK", LOOK, raising=False)
+    with psycopg.connect(connection.info.dsn, password=connection.info.password) as changing:
+        changing.execute(
+            "update tocsin.payloads set body = convert_to(replace(convert_from(body, 'UTF8'), 'other', 'rare'), 'UTF8')"
+            " where ref ~ '[05]{2}$'"
+        )
+        rare = changing.execute(
+            "select count(*) from tocsin.payloads where convert_from(body, 'UTF8') like '%rare%'"
+        ).fetchone()
+    for limit in (1, 7, 50, 200):
+        names = [name for page in _pages(connection, RARE, limit) for name in page]
+        assert rare == (len(names),)
+        assert len(set(names)) == len(names)
+
+
+def _pages(connection: Explaining, wanted: AlertFilter, limit: int) -> Iterator[list[str]]:
+    cursor = None
+    while True:
+        page = alert_queries.listed(connection, wanted, limit, cursor)
+        yield [alert.name for alert in page.alerts]
+        assert len(page.alerts) <= limit
+        if (cursor := page.next_cursor) is None:
+            return
