@@ -1,8 +1,9 @@
 """`tocsin explain`: what would become of an alert, from files or from what runs, now or at another time."""
 
+import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -20,7 +21,8 @@ from projections.sentences import plain
 from schemas.api_explained import AlertExplained, ExplainAnswer, RouteExplained, RouteTried, SuppressedBy, write_answer
 from schemas.config_errors import ConfigErrors
 from schemas.config_files import load_config
-from schemas.explained import read_subject, read_text
+from schemas.durations import parse_duration
+from schemas.explained import read_subject, read_text, read_words
 from schemas.settings import Settings
 from schemas.sources.bodies import Json
 from schemas.sources.normalise import parse_time
@@ -31,26 +33,40 @@ LONGEST = 300
 """Characters of a value that are shown."""
 SHOWN = 40
 """Pages that are listed; `--json` has all of them."""
+DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 OFFLINE = "From files alone: no silences, and nothing else fires or has fired."
 
 
 class Moment(click.ParamType):
-    """A time, RFC 3339; without an offset it is UTC."""
+    """A time: RFC 3339, UTC unless it has an offset; a date, which is its first moment; or so long from now."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read it. Fails with a sentence."""
-        written = value.replace(" ", "T", 1)
-        if written[-1:] not in ("Z", "z") and written[-6:-5] not in ("+", "-"):
-            written += "Z"
         try:
-            found = parse_time(written if written.count(":") > 1 else written.replace("Z", ":00Z"))
+            found = _from_now(value) if value[:1] in ("-", "+") else _time(value)
         except ValueError as error:
-            self.fail(f"{value!r} is {error}: write 2026-03-02T03:00:00Z.", param, ctx)
+            self.fail(f"{value!r}: {error}: write 2026-03-02T03:00:00Z, 2026-03-02, -2h or +30m.", param, ctx)
         if found is None:
             self.fail(f"{value!r} means no time.", param, ctx)
         return found
+
+
+def _from_now(text: str) -> datetime:
+    """So long ago (`-2h`), or in so long (`+30m`). Raises ValueError."""
+    length = timedelta(seconds=parse_duration(text[1:]))
+    return datetime.now(UTC) + (length if text[0] == "+" else -length)
+
+
+def _time(text: str) -> datetime | None:
+    """Raises ValueError for what is not a time; None: one that means none, such as the year 1."""
+    if DATE.fullmatch(text):
+        return parse_time(f"{text}T00:00:00Z")
+    written = text.replace(" ", "T", 1)
+    if written[-1:] not in ("Z", "z") and written[-6:-5] not in ("+", "-"):
+        written += "Z"
+    return parse_time(written if written.count(":") > 1 else written.replace("Z", ":00Z"))
 
 
 @click.command("explain")
@@ -62,8 +78,16 @@ class Moment(click.ParamType):
     type=click.Path(path_type=Path, exists=True),
     help="Explain by these files or directories, without a gateway; may be repeated.",
 )
-@click.option("--at", type=Moment(), help="As things stood at that time, or as far as is known will; default: now.")
-@click.option("--integration", help="Who is taken to report it; default: the first one of its source.")
+@click.option(
+    "--at",
+    type=Moment(),
+    help="As things stood at that time, or as far as is known will: 2026-03-02T03:00:00Z, 2026-03-02 (its first moment,"
+    " UTC), -2h or +30m from now; default: now.",
+)
+@click.option(
+    "--integration",
+    help="Who is taken to report it, `heartbeat` for a missed heartbeat; default: the first one of its source.",
+)
 @click.option("--source", help="Its format: alertmanager, elastic or generic; default: what it looks like.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
@@ -99,21 +123,14 @@ def explain(
 
 def _body(words: tuple[str, ...]) -> Json:
     """What is asked about. Several words are labels each, and may hold spaces; a single one may be anything."""
-    if words and not words[0].lstrip().startswith(("{", "[")):
-        pairs = [word.partition("=") for word in words]
-        if any(not (name and equals) or name[-1] in "!~" or value[:1] == "~" for name, equals, value in pairs):
-            raise click.UsageError("Labels are written name=value, e.g. alertname=Down service=payments.")
-        return {"labels": {name: _unquoted(value) for name, _, value in pairs}}
     if not words and sys.stdin.isatty():
         click.echo("Paste an alert, a webhook or labels, then press Ctrl-D.", err=True)
     try:
+        if words and not words[0].lstrip().startswith(("{", "[")):
+            return read_words(words)
         return read_text(" ".join(words) if words else click.get_text_stream("stdin").read())
     except BadBody as error:
         raise _refused(error) from None
-
-
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def _refused(error: BadBody) -> click.ClickException:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ def test_the_json_is_what_programs_expect(files: Path) -> None:
         'alertname="Down", service="payments"',
         json.dumps(webhook([{"status": "firing", "labels": {"alertname": "Down", "service": "payments"}}])),
         '{"title": "Down", "service": "payments", "status": "open"}',
+        "'alertname=\"Down\"' service='payments'",
     ],
 )
 def test_an_alert_may_be_written_in_every_way(files: Path, written: str) -> None:
@@ -132,6 +133,19 @@ def test_people_see_every_matcher_that_was_tried(files: Path) -> None:
         ("nonsense", "A label is not written name=value."),
         ("severity!=critical", "A label is not written name=value."),
         ('{severity=~"critical"}', "not conditions"),
+        ("alertname=A service==payments", "There are two equals signs after the label `service`."),
+        ('{alertname="A", service==payments}', "There are two equals signs after the label `service`."),
+        ('alertname="A', "A quote in the labels does not end."),
+        ('alertname="A"b', "The value of the label `alertname` has a quote that is not one of two around it."),
+        ('{alertname="A}', "a double quote is not closed"),
+        ("pod=a alertname=A pod=b", "The label `pod` is given twice. Name each label once."),
+        ('{pod="a", alertname="A", pod="b"}', "The label `pod` is given twice. Name each label once."),
+        ("@severity=critical", "`@severity` is not a label: facts are read of the alert. Write `severity=...`."),
+        ('{@severity="critical"}', "`@severity` is not a label: facts are read of the alert. Write `severity=...`."),
+        ("@source=elastic", "Name the `source` beside the labels (`--source`)."),
+        ("@integration=backup", "Name the `integration` beside the labels (`--integration`)."),
+        ("@annotation.runbook=x", "Give the alert as JSON, with `labels` and `annotations`."),
+        ('{"alertname": "A", "@team": "search"}', "`@team` is not a label: facts are read of the alert."),
         ("[1]", "An alert is not an object."),
         ("{}", "nothing identifies the alert"),
         ('{"alerts": []}', "There is no alert in it."),
@@ -143,6 +157,71 @@ def test_what_is_no_alert_is_refused_with_a_sentence(files: Path, written: str, 
     assert done.exit_code == 1
     assert said in done.stderr
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("alertname=A", "service==payments"), "There are two equals signs after the label `service`."),
+        (("alertname=A", 'service="pay'), "The value of the label `service` has a quote that is not one of two"),
+        (("pod=a", "alertname=A", "pod=b"), "The label `pod` is given twice."),
+        (("alertname=A", "@severity=critical"), "`@severity` is not a label: facts are read of the alert."),
+        (("alertname=A", "severity!=critical"), "A label is not written name=value."),
+    ],
+)
+def test_words_that_are_no_labels_are_refused_with_a_sentence(files: Path, words: tuple[str, ...], said: str) -> None:
+    done = offline(files, *words)
+    assert (done.exit_code, said in done.stderr) == (1, True), done.output
+
+
+def test_values_may_stand_in_quotes(files: Path) -> None:
+    words = ('alertname="=A b"', 'service="pay \\"b\\""')
+    for given in (
+        asked(files, *words),
+        asked(files, stdin=" ".join(words)),
+        asked(files, stdin=f"{words[0]} '{words[1]}'"),
+        asked(files, f"{{{', '.join(words)}}}"),
+    ):
+        assert given["labels"] == {"alertname": "=A b", "service": 'pay "b"'}
+
+
+def test_a_word_may_hold_an_apostrophe(files: Path) -> None:
+    assert asked(files, "alertname=it's")["labels"] == {"alertname": "it's"}
+
+
+def test_what_a_missed_heartbeat_would_do_is_explained(files: Path, world: GatewayWorld) -> None:
+    route = "    - {matchers: ['@integration=\"heartbeat\"', '@source=\"heartbeat\"'], policy: search-only}\n"
+    routed = CONFIG.replace("  routes:\n", f"  routes:\n{route}")
+    (files / "all.yaml").write_text(routed)
+    said = asked(files, "--integration", "heartbeat", "alertname=HeartbeatMissed", "heartbeat=backup")
+    assert (said["integration"], said["routes"][0]["policy"]) == ("heartbeat", "search-only")
+    world.configure(world.config.replace("  routes:\n", f"  routes:\n{route}"))
+    labels = {"alertname": "HeartbeatMissed", "heartbeat": "backup"}
+    told = post(world, {"alert": labels, "integration": "heartbeat"}).json()
+    assert (told["integration"], told["routes"][0]["policy"]) == ("heartbeat", "search-only")
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [("2026-12-01", "2026-12-01T00:00:00Z"), ("2026-12-01 03:00", "2026-12-01T03:00:00Z")],
+)
+def test_a_time_may_be_a_date(files: Path, written: str, at: str) -> None:
+    assert json.loads(offline(files, "--json", "--at", written, "alertname=A").stdout)["at"] == at
+
+
+@pytest.mark.parametrize(("written", "hours"), [("-2h", -2.0), ("+30m", 0.5), ("-1d12h", -36.0)])
+def test_a_time_may_be_so_long_from_now(files: Path, written: str, hours: float) -> None:
+    done = offline(files, "--json", "--at", written, "alertname=A")
+    assert done.exit_code == 0, done.output
+    wanted = datetime.now(UTC) + timedelta(hours=hours)
+    assert abs(datetime.fromisoformat(json.loads(done.stdout)["at"]) - wanted) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("written", ["2026-13-01", "-", "-2 hours", "+9y", "yesterday", "2h"])
+def test_what_is_no_time_is_refused(files: Path, written: str) -> None:
+    done = offline(files, "--at", written, "alertname=A")
+    assert done.exit_code == 2
+    assert "write 2026-03-02T03:00:00Z, 2026-03-02, -2h or +30m." in done.stderr
 
 
 def test_an_alert_that_goes_several_ways_is_explained_on_each(files: Path) -> None:
@@ -306,6 +385,8 @@ def test_a_webhook_of_several_alerts_is_explained_whole(world: GatewayWorld) -> 
         ({"alert": 7}, "alert"),
         ({"alert": {}}, "labels"),
         ({"alert": {"alertname": "A"}, "integration": "nobody"}, "integration"),
+        ({"alert": {"alertname": "A", "@severity": "critical"}}, "labels"),
+        ({"alert": {"labels": {"alertname": "A", "@severity": "critical"}}, "source": "generic"}, "labels"),
         ({"alert": {"alertname": "A"}, "source": "nothing"}, "source"),
         ({"alert": {"alertname": "A"}, "at": "2026-03-02T03:00:00"}, "at"),
         ({"alert": {"alertname": "A"}, "at": "2001-01-01T00:00:00Z"}, "at"),
