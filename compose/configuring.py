@@ -1,8 +1,9 @@
 """The commands that change the configuration and tell of it: apply, export, config history."""
 
 import os
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import Protocol
 import click
 
 from compose.people import client, gateway_options, told
+from compose.validating import not_read, yaml_files
 from projections.sentences import plain
 from schemas.api import ApplyAnswer, ConfigFieldChange
+from schemas.config_errors import ConfigError
 from schemas.config_files import SECTIONS
 
 EXPORTED = "tocsin.yaml"
 LONGEST = 200
 """Characters of a value that are shown."""
+NAMED = 5
+"""Directories that a refusal names."""
 ROUTE = "route"
 SECTION_OF = {kind: section for section, kind in SECTIONS.items()}
 
@@ -59,9 +64,11 @@ def apply(
 ) -> None:
     """Make the configuration what these files or directories say; what they do not name stays.
 
-    Shows first what changes: each object and its fields, old -> new. Of tokens and keys it shows hashes. A route that
-    no alert can reach is a warning, as for `tocsin validate`.
+    Shows first what changes: each object and its fields, old -> new. Of tokens and keys it shows hashes. What is hardly
+    meant, such as a route that no alert can reach, is a warning, as for `tocsin validate`. Of a directory the files
+    directly in it are read; when directories below have more, that is a warning, and --prune is refused.
     """
+    _warn(not_read(paths), paths, prune)
     documents = _documents(paths)
     with _door(direct, url, key, data_dir) as door:
         answer = door.apply(documents, dry_run=True, prune=prune)
@@ -75,8 +82,23 @@ def apply(
     _sum_up(len(answer.changes), dry_run, answer.revision)
 
 
+def _warn(unread: Iterable[ConfigError], paths: Sequence[Path], prune: bool) -> None:
+    """Say which directories are not read. Raises UsageError when what stands in them would be removed."""
+    found = tuple(unread)
+    if found and prune:
+        below = [one.file for one in found]
+        said = ", ".join(below[:NAMED]) + (f" and {len(below) - NAMED} more" if len(below) > NAMED else "")
+        named = " ".join(f"-f {shlex.quote(str(path))}" for path in (*paths, *below[:NAMED]))
+        verb = "is" if len(below) == 1 else "are"
+        raise click.UsageError(
+            f"Pruning would remove what stands in {said}, which {verb} not read. Name every directory: {named}."
+        )
+    for one in found:
+        click.echo(f"warning: {one}", err=True)
+
+
 def _documents(paths: tuple[Path, ...]) -> dict[str, str]:
-    files = sorted(file for path in paths for file in (path.glob("*.y*ml") if path.is_dir() else (path,)))
+    files = sorted(file for path in paths for file in (yaml_files(path) if path.is_dir() else (path,)))
     try:
         return {str(file): file.read_text(encoding="utf-8") for file in files}
     except (OSError, UnicodeDecodeError) as error:

@@ -2,8 +2,9 @@
 
 import json
 import os
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -53,7 +54,8 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     `tocsin apply` does. Without FILE: the directory `config`.
 
     A route that no alert can reach is a warning, and valid: an earlier one takes all that it matches, or its matchers
-    contradict each other or those above it.
+    contradict each other or those above it. So is an inhibition rule that inhibits nothing, because its two sides want
+    the same. Of a directory the files directly in it are read; those below it that have more are warnings too.
     """
     if not paths and not USUAL.is_dir():
         raise click.UsageError("Name files or directories: there is no directory `config` here.")
@@ -80,7 +82,7 @@ def check(paths: Iterable[Path]) -> Checked:
     One of the latter that merely is in a directory is an error: `apply` takes the directory's files for ours.
     """
     paths = tuple(paths)
-    inside = [file for path in paths if path.is_dir() for file in sorted(path.glob("*.y*ml"))]
+    inside = [file for path in paths if path.is_dir() for file in yaml_files(path)]
     files = [*(path for path in paths if not path.is_dir()), *inside]
     theirs = {file: text for file in files if (text := _foreign(file)) is not None}
     ours = [file for file in files if file not in theirs]
@@ -92,8 +94,37 @@ def check(paths: Iterable[Path]) -> Checked:
         tuple(chain.from_iterable(part.objects for part in parts)),
         tuple(chain.from_iterable(part.errors for part in parts)),
         tuple(chain.from_iterable(part.left for part in parts)),
-        tuple(chain.from_iterable(part.warnings for part in parts)),
+        (*chain.from_iterable(part.warnings for part in parts), *not_read(paths)),
     )
+
+
+def yaml_files(directory: Path) -> list[Path]:
+    """What is read of a directory: its *.yaml and *.yml, by name, not those below it."""
+    return sorted(directory.glob("*.y*ml"))
+
+
+def not_read(paths: Sequence[Path]) -> Iterator[ConfigError]:
+    """A warning for each directory below those in `paths` with YAML files that are not read, as nobody named them.
+
+    Directories that begin with a dot, and what is below them, do not count.
+    """
+    read = {file.resolve() for path in paths for file in (yaml_files(path) if path.is_dir() else (path,))}
+    told: set[Path] = set()
+    for named, below in ((path, each) for path in paths if path.is_dir() for each in _below(path)):
+        if below.resolve() in told or all(file.resolve() in read for file in yaml_files(below)):
+            continue
+        told.add(below.resolve())
+        problem = f"The directory is not read: of {named} only the files directly in it are"
+        both = shlex.quote(str(named)), shlex.quote(str(below))
+        remedy = f"Name it as well: `tocsin validate {both[0]} {both[1]}`, `tocsin apply -f {both[0]} -f {both[1]}`"
+        yield ConfigError(str(below), 1, 1, (), problem, remedy)
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    """Every directory below it that is not hidden. Links to directories are not followed any further."""
+    for parent, names, _ in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield from (Path(parent) / name for name in names)
 
 
 def _theirs(file: Path, text: str) -> Checked:

@@ -1,14 +1,16 @@
-"""Routes that no alert can reach: what they match is taken by a route before them, or is matched by nothing.
+"""Routes that no alert can reach: what they match is taken by a route before them, or is matched by nothing. And
+inhibition rules that inhibit nothing.
 
 What is found is certain. What is not found may still be never reached: matchers are compared by the values that they
 name, or are the same, and several earlier routes that take everything together are not looked for. How an alert goes
-down the tree: `routing.found`.
+down the tree: `routing.found`; what inhibits it: `inhibition.inhibitor`.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from domain.inhibition import InhibitionRule
 from domain.matching import Matcher, MatchOperator, literals
 from domain.routing import Node
 
@@ -42,6 +44,11 @@ class Unreachable:
 def unreachable(tree: Node) -> Iterator[Unreachable]:
     """Every route of a tree (`routing.plan`) that can be told to be never reached, in the order of the tree."""
     yield from _below(Placed(tree, ()), _Met().also(tree.route.matchers))
+
+
+def never_inhibits(rule: InhibitionRule) -> bool:
+    """Whether a rule's sides want the same: whatever is a target is a source too, and no such inhibits another."""
+    return set(rule.source) == set(rule.target)
 
 
 @dataclass(frozen=True, slots=True)

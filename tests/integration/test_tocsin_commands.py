@@ -307,6 +307,41 @@ def test_pruning_removes_and_says_so(world: GatewayWorld, tocsin: Callable[..., 
     said(pruned, "remove  teams/spare", f"1 object changed; revision {world.store.head()}.")
 
 
+def test_what_stands_in_directories_below_is_not_read_and_nothing_is_pruned_then(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    config, below = tmp_path / "config", tmp_path / "config" / "sub"
+    tocsin("export", "-o", str(config), role="admin")
+    for place in (below, config / ".hidden"):
+        place.mkdir()
+        (place / "teams.yaml").write_text(TEAM)
+    nothing = f"0 objects changed; revision {world.store.head()}."
+    warned = tocsin("apply", "-f", str(config), role="admin")
+    assert (warned.exit_code, warned.stdout) == (0, f"{nothing}\n")
+    (warning,) = warned.stderr.splitlines()
+    assert warning.startswith(f"warning: {below}:1:1: The directory is not read")
+    assert f"`tocsin apply -f {config} -f {below}`" in warning
+    for more in ((), ("--dry-run",)):
+        refused = tocsin("apply", "-f", str(config), "--prune", *more, role="admin")
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"Error: Pruning would remove what stands in {below}, which is not read." in refused.stderr
+        assert f"-f {config} -f {below}" in refused.stderr
+    done = tocsin("apply", "-f", str(config), "-f", str(below), "--prune", role="admin")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("create  teams/spare")
+
+
+def test_an_inhibition_rule_that_inhibits_nothing_is_warned_of(
+    world: GatewayWorld, tocsin: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.yaml"
+    sides = "source_matchers: ['a=b'], target_matchers: ['a=b']"
+    file.write_text(f"version: 1\ninhibition_rules:\n  same: {{{sides}}}\n")
+    done = tocsin("apply", "-f", str(file), role="admin")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith(f"warning: {file}:3:3: inhibition_rules.same: The rule `same` inhibits nothing")
+
+
 def test_the_history_of_the_configuration(world: GatewayWorld, tocsin: Callable[..., Result]) -> None:
     for team in ({"members": [{"user": "ada", "role": "x"}]}, {}):
         world.request("PUT", "/api/v1/config/teams/spare", KEYS["admin"], json=team)

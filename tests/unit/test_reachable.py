@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.inhibition import InhibitionRule, Source, inhibitor, sides
 from domain.matching import literals
-from domain.reachable import Unreachable, unreachable
+from domain.reachable import Unreachable, never_inhibits, unreachable
 from domain.routing import Node, Route, found, plan
 from schemas.matchers import parse_matchers
 
@@ -188,3 +189,35 @@ def test_only_words_are_literals() -> None:
     assert literals("a||b") == {"a", "", "b"}
     assert literals("") == {""}
     assert all(literals(pattern) is None for pattern in ("a.*", "a?", "(a)", "a\\.b", "^a", "[a]", "a{2}"))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "never"),
+    [
+        ('a="b"', 'a="b"', True),
+        ('{a="b",c=~"d"}', '{c=~"d",a="b"}', True),
+        ('{a="b",a="b"}', 'a="b"', True),
+        ('a="b"', 'a="c"', False),
+        ('a="b"', '{a="b",c="d"}', False),
+        ('a="b"', 'a=~"b"', False),
+    ],
+)
+def test_a_rule_of_two_equal_sides_inhibits_nothing(source: str, target: str, never: bool) -> None:
+    rule = InhibitionRule("r", parse_matchers(source), parse_matchers(target))
+    assert never_inhibits(rule) is never
+
+
+@settings(deadline=None)
+@given(st.lists(matchers, min_size=1, max_size=2), st.lists(matchers, min_size=1, max_size=2), st.booleans())
+def test_what_is_said_to_inhibit_nothing_does_not(source: list[str], target: list[str], same: bool) -> None:
+    """Against the real decision: an alert of each kind fires beside one of each other kind."""
+    wanted = source[::-1] if same else target
+    rule = InhibitionRule("r", route(*source).matchers, route(*wanted).matchers)
+    if not never_inhibits(rule):
+        return
+    alerts = (dict(zip(LABELS, drawn, strict=True)) for drawn in product(VALUES, repeat=len(LABELS)))
+    facts = ({label: value for label, value in one.items() if value is not None} for one in alerts)
+    kinds = {sides((rule,), one) for one in facts}
+    for mine, other in product(kinds, repeat=2):
+        firing = {side.place: {"other": Source("g", side.is_target)} for side in other if side.is_source}
+        assert inhibitor("mine", mine, firing) is None

@@ -164,6 +164,64 @@ def test_the_example_has_no_route_that_nothing_reaches() -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+def test_the_directories_below_one_are_not_read_and_named(here: Path) -> None:
+    for place in ("sub/deep", "empty", ".git", "named"):
+        (here / "config" / place).mkdir(parents=True)
+    (here / "config" / "all.yaml").write_text(CONFIG)
+    (here / "config" / "empty" / "README.md").write_text("nothing")
+    for place in ("sub/deep", ".git", "named"):
+        (here / "config" / place / "x.yml").write_text("users: [")
+    done = validate("config")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines() == [
+        f"warning: config/{place}:1:1: The directory is not read: of config only the files directly in it are. Name it "
+        f"as well: `tocsin validate config config/{place}`, `tocsin apply -f config -f config/{place}`."
+        for place in ("named", "sub/deep")
+    ]
+    both = validate("config", "config/named", "config/sub/deep/x.yml")
+    assert both.exit_code == 1
+    assert both.stderr.splitlines()[-1] == "Error: 2 errors."
+    assert "warning" not in both.stderr
+    said = json.loads(validate("config", "--json").stdout)
+    assert [one["file"] for one in said["warnings"]] == ["config/named", "config/sub/deep"]
+
+
+def test_an_inhibition_rule_of_two_equal_sides_is_a_warning(here: Path) -> None:
+    rules = """
+inhibition_rules:
+  fine: {source_matchers: ['severity="critical"'], target_matchers: ['severity="warning"'], equal: [site]}
+  same:
+    source_matchers: ['env="prod"', 'severity="critical"']
+    target_matchers: ['{severity="critical",env="prod"}']
+    equal: [site]
+"""
+    (here / "a.yaml").write_text(CONFIG.rstrip() + rules)
+    line = CONFIG.rstrip().count("\n") + 4
+    done = validate("a.yaml")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines() == [
+        f"warning: a.yaml:{line}:3: inhibition_rules.same: The rule `same` inhibits nothing: both sides want the same, "
+        "and an alert that matches both is not inhibited by one that does so too. Correct one side, or remove the rule."
+    ]
+    theirs = """
+inhibit_rules:
+- {sources: [{matchers: [a=b]}], target_matchers: [a=b]}
+- {source_match: {a: b}, target_matchers: [a=c]}
+-
+- name: The same
+  source_match: {a: b}
+  target_matchers: [a=b]
+"""
+    (here / "alertmanager.yml").write_text(THEIRS.replace(", continue_on: 7", "") + theirs)
+    first = THEIRS.count("\n") + 2
+    done = validate("alertmanager.yml")
+    assert done.exit_code == 0, done.output
+    assert [line.partition(" inhibits nothing")[0] for line in done.stderr.splitlines() if "warning" in line] == [
+        f"warning: alertmanager.yml:{first + 3}:2: inhibit_rules[2]: The rule `inhibition-3`",
+        f"warning: alertmanager.yml:{first + 4}:3: inhibit_rules[3]: The rule `the-same`",
+    ]
+
+
 def test_nothing_to_check_is_said(here: Path) -> None:
     done = validate()
     assert done.exit_code == 2
