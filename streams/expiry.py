@@ -18,7 +18,7 @@ from schemas.topics import alerts_topic
 from streams.fold import Fold
 from streams.offsets import EndOffsets
 from streams.patience import patiently, pause_for
-from streams.store.base import Conflict, Store
+from streams.store.base import Conflict, Store, Unavailable
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ POLL = 1.0
 """Seconds between looks when no deadline has come, with jitter."""
 
 MET = Counter("tocsin_expiry_deadlines_total", "Deadlines at which a group's alerts might have expired.")
+FAILED = Counter("tocsin_expiry_failures_total", "Such deadlines that could not be decided.")
 
 
 class Expiry:
@@ -57,7 +58,10 @@ class Expiry:
             asking.cancel()
 
     def step(self) -> int:
-        """Meet some deadlines that have come; returns how many. Blocks; raises Unavailable."""
+        """Meet some deadlines that have come; returns how many. Blocks; raises Unavailable.
+
+        One that cannot be decided is logged and counted and stays claimed: after `LEASE` seconds it is tried again.
+        """
         heard_until = self.heard_until()
         if heard_until is None:
             return 0
@@ -69,6 +73,11 @@ class Expiry:
                 self._fold.expire(due, heard_until)
             except Conflict:
                 log.info("deadline met elsewhere", group=due.key)
+            except Unavailable:
+                raise
+            except Exception as error:
+                FAILED.inc()
+                log.error("a group's deadline cannot be decided", group=due.key, again_in=LEASE, exc_info=error)
             MET.inc()
         return len(ripe)
 

@@ -25,7 +25,7 @@ from schemas.payloads import write_alert
 from streams.clock import Clock
 from streams.fold import Fold
 from streams.patience import patiently, pause_for
-from streams.store.base import Conflict, Listening, Save, Store
+from streams.store.base import Conflict, Listening, Save, Store, Unavailable
 from streams.store.deciding import decide
 from streams.suppressed import count_suppressed
 
@@ -39,6 +39,7 @@ POLL = 0.5
 """Seconds between looks for deadlines when none has come, with jitter."""
 
 CHANGED = Counter("tocsin_heartbeats_total", "Heartbeats that were missed, or heard of again.", ["heartbeat", "change"])
+FAILED = Counter("tocsin_heartbeat_failures_total", "Heartbeats that could not be looked at.")
 CHANGES = {AlertStatus.FIRING: "missed", AlertStatus.RESOLVED: "heard"}
 
 
@@ -64,12 +65,30 @@ class Heartbeating:
                     await pause_for(stopping, POLL)
 
     def step(self) -> int:
-        """Meet some deadlines that have come; returns how many. Blocks; raises Unavailable."""
+        """Meet some deadlines that have come; returns how many. Blocks; raises Unavailable.
+
+        A heartbeat that cannot be looked at costs only itself: it is logged and counted and stays claimed, and is
+        tried again after `LEASE` seconds.
+        """
         ripe = self.store.claim_due(self.clock(), LEASE, BATCH, HEARTBEAT)
-        if ripe and not self._look(ripe):
+        if ripe and not self._attempt(ripe):
             for due in ripe:
-                self._look([due])
+                self._attempt([due])
         return len(ripe)
+
+    def _attempt(self, ripe: Sequence[Due]) -> bool:
+        """Look at these heartbeats. False: each is to be looked at by itself."""
+        try:
+            return self._look(ripe)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(ripe) > 1:
+                log.warning("heartbeats are looked at one by one", because=type(error).__name__)
+                return False
+            FAILED.inc()
+            log.error("a heartbeat cannot be looked at", heartbeat=ripe[0].key, again_in=LEASE, exc_info=error)
+            return True
 
     def _look(self, ripe: Sequence[Due]) -> bool:
         """Look at these heartbeats, in one save. False: at least one pinged meanwhile, or was looked at elsewhere."""

@@ -23,7 +23,7 @@ from streams.clock import Clock
 from streams.failpoints import effect
 from streams.messages import Delivery, Signposts, deliveries, unwritten
 from streams.patience import patiently
-from streams.store.base import TOGETHER, ClaimedPage, Conflict, Save, Settlement, Store
+from streams.store.base import TOGETHER, ClaimedPage, Conflict, Save, Settlement, Store, Unavailable
 from streams.store.deciding import TZ_VERSION, decide
 
 log = structlog.get_logger()
@@ -46,6 +46,11 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 
 STEPS = Counter("tocsin_escalation_steps_total", "Escalation deadlines decided.")
 PAGES = Counter("tocsin_pages_total", "Attempts at pages, by method and result.", ["method", "result"])
+FAILED = Counter(
+    "tocsin_pager_failures_total",
+    "Errors that nobody foresaw, by what each cost: a deadline, words of a message, a page, a message, an outcome.",
+    ["what"],
+)
 BROKEN = Counter("tocsin_channel_broken_total", "Messages refused because the channel is misconfigured.", ["method"])
 HELD = Counter("tocsin_pages_held_total", "Pages that waited because their person had enough messages that minute.")
 IN_FLIGHT = Gauge("tocsin_deliveries_in_flight", "Messages handed to a channel and not yet answered.")
@@ -135,15 +140,25 @@ class Pager:
         return claimed
 
     def _meet(self, ripe: Sequence[Due]) -> None:
-        """Decide deadlines in one save; when one of them was met elsewhere, the halves by themselves."""
+        """Decide deadlines in one save; when that fails, the halves by themselves: one that cannot be decided costs
+        only itself.
+
+        Such a one is logged and counted and stays claimed, which keeps it away for `LEASE` seconds; then it is tried
+        again, as long as there is this deadline. Raises Unavailable.
+        """
         try:
             decide(self.store, partial(self._stepped, ripe))
-        except Conflict:
-            if len(ripe) == 1:
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(ripe) > 1:
+                self._meet(ripe[: len(ripe) // 2])
+                self._meet(ripe[len(ripe) // 2 :])
+            elif isinstance(error, Conflict):
                 log.info("deadline met elsewhere", escalation=ripe[0].key)
-                return
-            self._meet(ripe[: len(ripe) // 2])
-            self._meet(ripe[len(ripe) // 2 :])
+            else:
+                FAILED.labels("deadline").inc()
+                log.error("a deadline cannot be decided", escalation=ripe[0].key, again_in=LEASE, exc_info=error)
 
     def _stepped(self, ripe: Sequence[Due]) -> Save:
         book = self._book_of([due.key for due in ripe])
@@ -152,7 +167,10 @@ class Pager:
         return Save(book)
 
     def claim(self, limit: int) -> list[Delivery]:
-        """Take what is to be said, in up to `limit` messages, and write these; blocks."""
+        """Take what is to be said, in up to `limit` messages, and write these; blocks. Raises Unavailable.
+
+        A page that cannot be written is a delivery too, for which `deliver` has an answer.
+        """
         lost = self.store.expired_claims(TOGETHER)
         if lost:
             self._give_up(lost)
@@ -162,17 +180,21 @@ class Pager:
             log.info("pages wait for the limit of a person", pages=taken.held)
         if not taken.pages:
             return []
-        return deliveries(self.store, self.org, Signposts(self.store.config(), self.public_url), taken.pages)
+        found = deliveries(self.store, self.org, Signposts(self.store.config(), self.public_url), taken.pages)
+        FAILED.labels("page").inc(sum(delivery.unwritable is not None for delivery in found))
+        FAILED.labels("words").inc(sum(delivery.left_out for delivery in found))
+        return found
 
     async def deliver(self, delivery: Delivery) -> Outcomes:
         """Hand a message to its channel and translate the answer."""
         channel = self.channels.get(delivery.method)
+        if delivery.unwritable is not None:
+            return self._outcomes(delivery, Undeliverable(delivery.unwritable))
         if delivery.message is None:
             return self._outcomes(delivery, Undeliverable("no_contact_method"))
         if channel is None:
             return self._outcomes(delivery, Undeliverable("channel_not_configured"))
-        with effect("send_page"):
-            outcome = await channel.send(delivery.message)
+        outcome = await _sent(channel, delivery.message)
         result, after = translated(outcome)
         if isinstance(outcome, Rejected) and outcome.broken:
             BROKEN.labels(delivery.method).inc()
@@ -186,20 +208,33 @@ class Pager:
         return Outcomes(delivery, result, self.clock() + _backoff(attempt, after))
 
     def settle(self, outcomes: Sequence[Outcomes]) -> None:
-        """Save what became of deliveries; blocks. A page that was taken over meanwhile is left to its taker."""
+        """Save what became of deliveries; blocks. A page that was taken over meanwhile is left to its taker.
+
+        One of which that cannot be saved is logged and counted and stays claimed: when its lease is over, nobody knows
+        what became of it. Raises Unavailable.
+        """
         for portion in portions(outcomes):
             self._settle(portion)
 
     def _settle(self, outcomes: Sequence[Outcomes]) -> None:
+        delivery = outcomes[0].delivery
         try:
             decide(self.store, lambda: self._settled(outcomes))
-        except Conflict:
-            if len(outcomes) == 1:
-                delivery = outcomes[0].delivery
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(outcomes) > 1:
+                for outcome in outcomes:
+                    self._settle([outcome])
+            elif isinstance(error, Conflict):
                 log.warning("page was taken over", delivery=delivery.key, pages=len(delivery.pages))
-                return
-            for outcome in outcomes:
-                self._settle([outcome])
+            elif len(delivery.pages) > 1:
+                for page in delivery.pages:
+                    self._settle([replace(outcomes[0], delivery=replace(delivery, pages=(page,)))])
+            else:
+                FAILED.labels("outcome").inc()
+                page_id = delivery.pages[0].page.id
+                log.error("an outcome cannot be saved", page=page_id, delivery=delivery.key, exc_info=error)
 
     def _settled(self, outcomes: Sequence[Outcomes]) -> Save:
         book = self._book_of([page.page.escalation for o in outcomes for page in o.delivery.pages])
@@ -256,6 +291,17 @@ def portions(outcomes: Iterable[Outcomes]) -> Iterator[list[Outcomes]]:
 def _backoff(attempt: int, asked: float | None) -> timedelta:
     longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (attempt - 1))
     return timedelta(seconds=max(asked or 0.0, random.uniform(longest / 2, longest)))  # noqa: S311
+
+
+async def _sent(channel: Channel, message: Message) -> Outcome:
+    """A channel's answer. When it raises what nobody foresaw, it is not known whether the message was said."""
+    try:
+        with effect("send_page"):
+            return await channel.send(message)
+    except Exception as error:
+        FAILED.labels("message").inc()
+        log.error("a message failed in its channel", delivery=message.key, exc_info=error)
+        return Uncertain(f"the channel failed ({type(error).__name__})")
 
 
 def _log(delivery: Delivery, message: Message, result: Result) -> None:

@@ -5,12 +5,12 @@ What is kept how long is `streams/store/pruning.py`, and in words docs/explanati
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import structlog
@@ -41,6 +41,7 @@ PAUSE = 0.2
 """Seconds between batches, which leaves the database to those who page people."""
 
 PRUNED = Counter("tocsin_pruned_rows_total", "Rows removed because their time was over.", ["table"])
+FAILED = Counter("tocsin_pruning_failures_total", "Times that pruning a table met an error nobody foresaw.", ["table"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,25 @@ class Pruner:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work, or stand by, until `stopping` is set. While Postgres does not answer, rounds are left out."""
         while not stopping.is_set():
-            try:
-                await self._round(stopping)
-            except (Unavailable, Conflict) as error:
-                log.warning("the rest is pruned later", because=str(error))
+            await self._round(stopping)
             await _pause(stopping, random.uniform(ROUND / 2, ROUND))  # noqa: S311
         await asyncio.to_thread(self.leadership.release)
 
     async def _round(self, stopping: asyncio.Event) -> None:
         for table in RULES:
-            await self._batches(partial(self.step, table), BATCH, stopping)
-        await self._batches(self.step_texts, TEXTS, stopping)
-        await self._batches(self.step_silences, SILENCES, stopping)
+            await self._survive(table, self._batches(partial(self.step, table), BATCH, stopping))
+        await self._survive("payloads", self._batches(self.step_texts, TEXTS, stopping))
+        await self._survive("silences", self._batches(self.step_silences, SILENCES, stopping))
+
+    async def _survive(self, table: str, work: Coroutine[Any, Any, None]) -> None:
+        """Prune one table; whatever goes wrong with it, the others are pruned, and the next round begins anew."""
+        try:
+            await work
+        except (Unavailable, Conflict) as error:
+            log.warning("the rest is pruned later", table=table, because=str(error))
+        except Exception as error:
+            FAILED.labels(table).inc()
+            log.error("a table cannot be pruned", table=table, exc_info=error)
 
     async def _batches(self, work: Callable[[], int], full: int, stopping: asyncio.Event) -> None:
         """Do `work` until it did less than a `full` batch."""

@@ -23,7 +23,7 @@ from domain.ids import stream_kind
 from domain.pages import Page
 from schemas.settings import Settings
 from schemas.topics import PUBLIC, client_arguments, public_topic
-from streams.brokers import partition_of
+from streams.brokers import close_producer, partition_of
 from streams.failpoints import reach
 from streams.patience import patiently
 from streams.publishing import Record, record_of, source_of
@@ -109,7 +109,7 @@ class Relay:
                 elif copied < BATCH:
                     await _pause(stopping, GATHER)
         finally:
-            await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
+            await close_producer(producer)
 
     async def _copy(self, producer: AIOKafkaProducer) -> int:
         """Copy the next batch in one transaction; returns how many events there were."""

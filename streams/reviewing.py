@@ -6,9 +6,9 @@ decided once.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from domain.decision import seal
 from domain.episodes import REGARD
 from domain.groups import Group
 from domain.ids import stream_kind
-from domain.inhibition import INHIBIT, inhibitor, sides
+from domain.inhibition import INHIBIT, Inhibitor, Side, inhibitor, sides
 from domain.reviewing import REVIEW, Known
 from domain.suppression import QUIET, Past, Suppression, next_change, suppression
 from schemas.payloads import read_alert
@@ -78,17 +78,19 @@ class Reviewer:
             return 0
 
     def step(self) -> int:
-        """Review what has come; returns how many deadlines had. Blocks; raises Unavailable."""
-        ripe = self.store.claim_due(self.clock(), LEASE, 1, REVIEW)
+        """Review what has come; returns how many deadlines had. Blocks; raises Unavailable.
+
+        A deadline that cannot be met costs only itself: it stays claimed, and is tried again after `LEASE` seconds.
+        """
+        reviewed = self._meet(REVIEW, 1, self._review)
+        return reviewed + self._meet(INHIBIT, PLACES, self._inhibit) + self._meet(REGARD, PLACES, self._regard)
+
+    def _meet(self, kind: str, limit: int, work: Callable[[Due], None]) -> int:
+        ripe = self.store.claim_due(self.clock(), LEASE, limit, kind)
         for due in ripe:
-            self._review(due)
-        places = self.store.claim_due(self.clock(), LEASE, PLACES, INHIBIT)
-        for due in places:
-            self._inhibit(due)
-        quiet = self.store.claim_due(self.clock(), LEASE, PLACES, REGARD)
-        for due in quiet:
-            self._regard(due)
-        return len(ripe) + len(places) + len(quiet)
+            with _surviving("a review cannot be done", kind=kind, key=due.key):
+                work(due)
+        return len(ripe)
 
     def _review(self, due: Due) -> None:
         """Every firing alert, because a rule has begun, ended or been changed."""
@@ -143,21 +145,35 @@ class Reviewer:
     def _to_change(self, config: Config, found: Sequence[FiringAlert], now: datetime) -> Iterator[str]:
         """Those of which something else is to be said than before, or that stand elsewhere by now.
 
-        Of one whose labels were erased nobody knows.
+        Of one whose labels were erased nobody knows; one that cannot be judged costs only itself.
         """
         rules = tuple(config.inhibition_rules.values())
-        rows, known = {alert.row.id: alert.row for alert in found}, _known_of(found)
-        facts = {name: reviewing.facts_of(config, rows[name], alert) for name, alert in known.items()}
-        stand = {name: sides(rules, of) for name, of in facts.items()} if rules else {}
+        facts: dict[str, Mapping[str, str]] = {}
+        stand: dict[str, tuple[Side, ...]] = {}
+        for alert in found:
+            with _surviving("an alert cannot be reviewed", alert=alert.row.id):
+                for name, known in _known_of([alert]).items():
+                    of = reviewing.facts_of(config, alert.row, known)
+                    stand[name] = sides(rules, of)
+                    facts[name] = of
+        rows = {alert.row.id: alert.row for alert in found}
         standing = self.store.standing(facts) if rules else {}
         sources = self.store.sources({side.place for at in stand.values() for side in at})
         for name, of in facts.items():
-            at, row = stand.get(name, ()), rows[name]
-            routed = reviewing.way_of(config, self.org, of, row)
-            past = Past(row.flips, self._ended_at(row) if routed.suppress_for else None)
-            why = suppression(config, of, routed, inhibitor(name, at, sources), past, now)
-            if row.suppressed != (str(why) if why else None) or standing.get(name, ()) != at:
+            changes, at = False, stand[name]
+            with _surviving("an alert cannot be reviewed", alert=name):
+                why = self._why(config, rows[name], of, inhibitor(name, at, sources), now)
+                changes = rows[name].suppressed != (str(why) if why else None) or standing.get(name, ()) != at
+            if changes:
                 yield name
+
+    def _why(
+        self, config: Config, row: AlertRow, facts: Mapping[str, str], by: Inhibitor | None, now: datetime
+    ) -> Suppression | None:
+        """Why nothing is to be said of an alert, `by` which others it is inhibited; None: it is spoken of."""
+        routed = reviewing.way_of(config, self.org, facts, row)
+        past = Past(row.flips, self._ended_at(row) if routed.suppress_for else None)
+        return suppression(config, facts, routed, by, past, now)
 
     def _ended_at(self, row: AlertRow) -> datetime | None:
         group = self.store.load([row.group or ""])[row.group or ""].state
@@ -208,6 +224,18 @@ class Reviewer:
         for name in sorted(known):
             reviewing.review(book, name, known[name], now)
         return book
+
+
+@contextmanager
+def _surviving(event: str, **what: str) -> Iterator[None]:
+    """Whatever goes wrong within costs only itself: it is logged as `event` and counted. Raises Unavailable."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception as error:
+        FAILED.inc()
+        log.error(event, **what, exc_info=error)
 
 
 def _known_of(found: Sequence[FiringAlert]) -> dict[str, Known]:

@@ -21,6 +21,7 @@ from schemas.seals import BadSeal, Seal, decode, digest, encode, public_hex, sig
 from schemas.seals import Tree as MerkleTree
 from schemas.settings import Settings
 from schemas.topics import client_arguments, seals_topic
+from streams.brokers import close_producer
 from streams.clock import Clock
 from streams.failpoints import effect
 from streams.seal_file import SealFile, seal_file
@@ -220,7 +221,7 @@ class Sealer:
                 if not more:
                     await _pause(left, min(self.interval, 1.0))
         finally:
-            await asyncio.wait_for(producer.stop(), TIMEOUT_MS / 1000)
+            await close_producer(producer)
 
     async def _last_published(self, place: TopicPartition) -> Seal | None:
         """The last seal on the topic."""

@@ -204,10 +204,12 @@ class Worker:
             await patiently(partial(self._fold.caught_up, caught_up), self._thread)
 
     async def _lost(self, partitions: Sequence[int]) -> None:
-        """Somebody else moved these positions: go on from where they are."""
+        """Somebody else moved these positions: go on from where they are, in those partitions that are ours still."""
         tracked = await self._tracking()
         log.warning("positions moved elsewhere", partitions=list(partitions))
         for partition in partitions:
+            if partition not in self._positions.folded:
+                continue
             self._positions.folded[partition] = tracked.get(partition, -1)
             await self._seek_back(partition, None)
 
