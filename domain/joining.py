@@ -3,7 +3,7 @@
 What is decided here is the hook of the fold and of the review; the rules and the choice are `domain.correlating`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -49,20 +49,18 @@ def join(
     """
     looked = looks(book.config, facts, routed)
     at = {look.spot: _standing(book, look.spot) for look in looked}
-    opener = opener_of(integration, fingerprint)
-    found = correlating.choose(
-        looked, at, opener, now, lambda candidate: leads_to(book, candidate.incident) is not None
-    )
+    opener, state_of = opener_of(integration, fingerprint), _states(book)
+    found = correlating.choose(looked, at, opener, now, lambda one: leads_to(state_of, one.incident) is not None)
     if found is None:
         for look in looked:
             since = now - look.within
             book.alone[look.spot] = min(since, book.alone.get(look.spot, since))
         return None
     look, candidate = found
-    incident = leads_to(book, candidate.incident) or ""
-    name = book.read(candidate.incident, incidents.Incident).name
+    incident = leads_to(state_of, candidate.incident) or ""
+    name = state_of(candidate.incident).name
     if incident != candidate.incident:
-        name += f" (merged into {book.read(incident, incidents.Incident).name})"
+        name += f" (merged into {state_of(incident).name})"
     return Joining(incident, look.spot[0], look.why(name, now - candidate.opened_at))
 
 
@@ -74,10 +72,18 @@ def _standing(book: Book, spot: Spot) -> list[Candidate]:
     return [candidate for candidate in there if candidate.incident not in over]
 
 
-def leads_to(book: Book, incident: str) -> str | None:
-    """The incident itself, or the one that it is merged into; None when that is over or may not be acknowledged."""
+def _states(book: Book) -> Callable[[str], incidents.Incident]:
+    """How incidents stand in a book; whatever is looked at counts as read."""
+    return lambda name: book.read(name, incidents.Incident)
+
+
+def leads_to(state_of: Callable[[str], incidents.Incident], incident: str) -> str | None:
+    """The incident itself, or the one that it is merged into; None when that is over or may not be acknowledged.
+
+    `state_of` tells how an incident stands; what it raises for one that it does not know is raised.
+    """
     for _ in range(MERGED):
-        state = book.read(incident, incidents.Incident)
+        state = state_of(incident)
         if state.into is None:
             return incident if state.is_open and state.ack == "allowed" else None
         incident = state.into
@@ -100,7 +106,7 @@ def involved(book: Book, group: str, joins: Joining) -> list[str]:
     """The streams whose times joining may not precede."""
     if stepping.is_quiet(book, joins.incident):
         return stepping.involved(book, group, joins.incident)
-    return stepping.of_incident(book, joins.incident, stops=False)
+    return stepping.of_incident(book, joins.incident, stops=True)
 
 
 def stand(book: Book, facts: Mapping[str, str], routed: Routing, row: AlertRow, now: datetime) -> None:

@@ -9,6 +9,7 @@ from domain.book import Loaded
 from domain.config import Config
 from domain.correlating import Candidate, Candidates, Spot, opener_of
 from domain.incidents import Incident, Opened
+from domain.joining import leads_to
 from schemas.payloads import read_alert
 from streams.store.base import Recorded, Store
 
@@ -38,7 +39,7 @@ class Openings:
         found: dict[Spot, tuple[Candidate, ...]] = {}
         for recorded, opened, began in self._opened(min(spots.values())):
             candidate = Candidate(recorded.stream, opened.opened_at, opener_of(began.integration, began.fingerprint))
-            for spot in self._spots(opened, began) if self._is_open(recorded.stream) else ():
+            for spot in self._spots(opened, began) if leads_to(self._state, recorded.stream) else ():
                 if spot in spots:
                     found[spot] = (*found.get(spot, ()), candidate)
         return Candidates(found)
@@ -63,9 +64,11 @@ class Openings:
             yield from read
             after = read[-1].position
 
-    def _is_open(self, stream: str) -> bool:
+    def _state(self, stream: str) -> Incident:
         state = self.load(stream).state
-        return isinstance(state, Incident) and (state.is_open or state.into is not None)
+        if not isinstance(state, Incident):
+            raise TypeError(f"{stream} is not an incident")
+        return state
 
     def _spots(self, opened: Opened, began: Began) -> tuple[Spot, ...]:
         """None when the alert's labels were erased since."""

@@ -12,7 +12,7 @@ from domain.belonging import GroupAttached
 from domain.book import Book
 from domain.correlating import Candidate, Candidates, Spot
 from domain.incidents import Incident, Opened
-from domain.joining import MERGED
+from domain.joining import leads_to
 from streams.store.base import Recorded
 
 KEPT = timedelta(days=2)
@@ -61,20 +61,11 @@ class Openings:
 
     def at(self, spot: Spot, said: Recorded | None) -> Iterator[Candidate]:
         """Those at a spot; and, if `said` tells of one that leads where it says, those of which nothing is known."""
-        yield from (one for one in self._at.get(spot, ()) if self._leads_to(one.incident))
+        yield from (one for one in self._at.get(spot, ()) if leads_to(self._state_of, one.incident))
         if said and isinstance(said.event, GroupAttached) and said.event.rule == spot[0]:
             for incident, opened in self._unknown.items():
-                if spot[2] in ("", opened.service) and self._leads_to(incident) == said.stream:
+                if spot[2] in ("", opened.service) and leads_to(self._state_of, incident) == said.stream:
                     yield Candidate(incident, opened.opened_at, "")
-
-    def _leads_to(self, incident: str) -> str | None:
-        """The open incident that one is, or is merged into."""
-        for _ in range(MERGED):
-            state = self._state_of(incident)
-            if state.into is None:
-                return incident if state.is_open else None
-            incident = state.into
-        return None
 
 
 class _Standing(dict[Spot, tuple[Candidate, ...]]):

@@ -1,19 +1,25 @@
 """Where open incidents stand that alerts may join, in Postgres; see `streams.store.base.Store`.
 
-What begins to stand somewhere gets a number under the insert lock, so a save knows what has come since it looked.
+What begins to stand somewhere gets a number under the insert lock, so a save knows what has come since it looked. One
+that is merged is as open as the one that it is merged into: those that lead nowhere do not hide the next.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, LiteralString
 
+from domain import incidents
+from domain.belonging import Absorbed, Merged, Parted, Unmerged
 from domain.book import Book
 from domain.correlating import CANDIDATES, Candidate, Candidates, Spot
 from domain.ids import stream_kind
 from domain.incidents import Incident
+from domain.joining import leads_to
 from streams.store.connected import Connected
 from streams.store.statements import Statements
 
+TURNS = (incidents.Resolved, incidents.Reopened, Merged, Unmerged)
 SPOTS: LiteralString = "unnest(%(rules)s::text[], %(keys)s::text[], %(services)s::text[], %(since)s::timestamptz[])"
 AT_SPOT: LiteralString = "c.rule = r.rule and c.key = r.key and c.service = r.service and c.opened_at >= r.since"
 FOUND: LiteralString = f"""
@@ -33,6 +39,21 @@ SETTLED: LiteralString = """
 update correlation c set is_open = r.is_open, begun = default
 from unnest(%b::text[], %b::bool[]) as r(incident, is_open) where c.incident = r.incident and c.is_open <> r.is_open
 """
+FOLLOWED: LiteralString = """
+with recursive led(incident, is_open) as (
+    select * from unnest(%(incidents)s::text[], %(are_open)s::bool[])
+    union
+    select merged.incident, led.is_open from led, lateral (
+        select distinct on (incident) incident, topic from (
+            select convert_from(state, 'UTF8')::jsonb #>> '{data,incident}' as incident, topic, originator_version
+            from stored_events where originator_id = led.incident and topic in (%(absorbed)s, %(parted)s)
+        ) as said order by incident, originator_version desc
+    ) as merged where merged.topic = %(absorbed)s and not merged.incident = any(%(known)s::text[])
+)
+update correlation c set is_open = led.is_open, begun = default from led
+where c.incident = led.incident and c.is_open <> led.is_open
+"""
+"""What is merged into these incidents, and into those; who has absorbed whom is in the streams, before this save."""
 
 
 class Correlating(Connected):
@@ -70,13 +91,37 @@ def write_spots(sends: Statements, book: Book) -> None:
     are_open = incidents_open(book)
     if are_open:
         sends.execute(SETTLED, (list(are_open), list(are_open.values())))
+    turned = incidents_turned(book) & are_open.keys()
+    if turned:
+        leaders = {name: are_open[name] for name in sorted(turned)}
+        said = {"absorbed": Absorbed.type, "parted": Parted.type, "known": list(are_open)}
+        sends.execute(FOLLOWED, {**said, "incidents": list(leaders), "are_open": list(leaders.values())})
 
 
 def incidents_open(book: Book) -> dict[str, bool]:
-    """Of the incidents that a book writes: whether each is open after it, or leads to one that may be."""
+    """Of the incidents that a book writes: whether each leads to one after it that alerts may join.
+
+    One that is merged into what the book does not know is left out: this book changes nothing of that.
+    """
     names = sorted({entry.stream for entry in book.entries if stream_kind(entry.stream) == "incident"})
-    states = ((name, book.streams[name].state) for name in names)
-    return {name: state.is_open or state.into is not None for name, state in states if isinstance(state, Incident)}
+    found: dict[str, bool] = {}
+    for name in names:
+        with suppress(KeyError):
+            found[name] = leads_to(lambda stream: _incident(book, stream), name) is not None
+    return found
+
+
+def incidents_turned(book: Book) -> set[str]:
+    """The incidents that a book ends or opens again, merges or takes apart: what is merged into them follows."""
+    return {entry.stream for entry in book.entries if isinstance(entry.event, TURNS)}
+
+
+def _incident(book: Book, stream: str) -> Incident:
+    """How an incident stands after the book. Raises KeyError when the book does not hold it."""
+    state = book.streams[stream].state
+    if not isinstance(state, Incident):
+        raise TypeError(f"{stream} is not an incident")
+    return state
 
 
 def _columns(spots: Mapping[Spot, datetime]) -> dict[str, Any]:

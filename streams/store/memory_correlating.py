@@ -1,13 +1,14 @@
 """Where open incidents stand that alerts may join, in memory: the same promises as `correlating`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from domain.belonging import Merged, Unmerged
 from domain.book import Book
 from domain.correlating import CANDIDATES, Candidate, Candidates, Spot
 from streams.store.base import Conflict
-from streams.store.correlating import incidents_open
+from streams.store.correlating import incidents_open, incidents_turned
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class MemorySpots:
     """Every incident that stands somewhere. Whoever calls holds the store's lock."""
 
     _stand: dict[tuple[Spot, str], _Stands] = field(default_factory=dict)
+    _into: dict[str, str] = field(default_factory=dict)
     _seen: int = 0
 
     def found(self, spots: Mapping[Spot, datetime]) -> Candidates:
@@ -48,15 +50,33 @@ class MemorySpots:
 
     def write(self, book: Book) -> None:
         """What the book opens stands where it says, and what it closes is not open any more; if there is a rule."""
+        self._follow(book)
         if not book.config.correlation_rules:
             return
         for spot, opened in book.opened.items():
             for candidate in opened:
                 self._stand[spot, candidate.incident] = _Stands(candidate, self._next())
-        are_open = incidents_open(book)
+        are_open, turned = incidents_open(book), incidents_turned(book)
         for (_, incident), stands in self._stand.items():
-            if stands.is_open != are_open.get(incident, stands.is_open):
-                stands.is_open, stands.begun = are_open[incident], self._next()
+            is_open = self._after(incident, are_open, turned)
+            if is_open is not None and stands.is_open != is_open:
+                stands.is_open, stands.begun = is_open, self._next()
+
+    def _after(self, incident: str, are_open: Mapping[str, bool], turned: Set[str]) -> bool | None:
+        """Whether an incident leads to one that is open, after a save that says so of some; None: it is as it was."""
+        if incident in are_open:
+            return are_open[incident]
+        while incident in self._into and incident not in are_open:
+            incident = self._into[incident]
+        return are_open.get(incident) if incident in turned else None
+
+    def _follow(self, book: Book) -> None:
+        """Remember which incidents are merged, and into which."""
+        for entry in book.entries:
+            if isinstance(entry.event, Merged):
+                self._into[entry.stream] = entry.event.into
+            elif isinstance(entry.event, Unmerged):
+                del self._into[entry.stream]
 
     def _next(self) -> int:
         self._seen += 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain import ids, incidents
+from domain import belonging, ids, incidents
 from domain.book import Book
 from domain.config import Config
 from domain.correlating import CANDIDATES, Candidate, Candidates, CorrelationRule
@@ -94,6 +94,104 @@ def test_what_ends_in_the_save_that_opens_it_is_not_found(store: Store) -> None:
     made.opened[SPOT] = (stands(1),)
     store.save(Save(made))
     assert store.candidates({SPOT: AT}).at == {}
+
+
+def merge(store: Store, loser: int, winner: int, undo: bool = False) -> None:
+    """One incident is merged into another, or taken out of it again."""
+    made = ruled(store, incident(loser), incident(winner))
+    made.begin(CAUSE, AT, (incident(loser), incident(winner)))
+    if undo:
+        made.write(incident(loser), belonging.Unmerged(incident(winner), winner, "triggered", ()))
+        made.write(incident(winner), belonging.Parted(incident(loser), loser, ()))
+    else:
+        made.write(incident(loser), belonging.Merged(incident(winner), winner))
+        made.write(incident(winner), belonging.Absorbed(incident(loser), loser, ()))
+    store.save(Save(made))
+
+
+def elsewhere(store: Store, number: int) -> None:
+    """An incident is opened that stands nowhere."""
+    act(store, number, opened(number))
+
+
+def test_what_is_merged_is_found_while_what_it_is_merged_into_is_open(store: Store) -> None:
+    losers = [opening(store, number, number) for number in (1, 2)]
+    elsewhere(store, 8)
+    elsewhere(store, 9)
+    merge(store, 1, 8)
+    merge(store, 8, 9)
+    merge(store, 2, 9)
+    assert store.candidates({SPOT: AT}).at == {SPOT: tuple(losers)}
+    act(store, 9, incidents.Resolved("person"))
+    assert store.candidates({SPOT: AT}).at == {}
+    act(store, 1, incidents.Commented(book(store).put_payload("text", b"salt", b"x")))
+    assert store.candidates({SPOT: AT}).at == {}
+    act(store, 9, incidents.Reopened())
+    assert store.candidates({SPOT: AT}).at == {SPOT: tuple(losers)}
+    merge(store, 8, 9, undo=True)
+    act(store, 9, incidents.Resolved("person"))
+    assert store.candidates({SPOT: AT}).at == {SPOT: (losers[0],)}
+    merge(store, 1, 8, undo=True)
+    act(store, 8, incidents.Resolved("person"))
+    assert store.candidates({SPOT: AT}).at == {SPOT: (losers[0],)}
+
+
+def test_what_is_taken_out_of_another_and_merged_again_follows_that_one(store: Store) -> None:
+    loser = opening(store, 1)
+    elsewhere(store, 8)
+    elsewhere(store, 9)
+    merge(store, 1, 8)
+    merge(store, 1, 8, undo=True)
+    merge(store, 1, 9)
+    act(store, 8, incidents.Resolved("person"))
+    assert store.candidates({SPOT: AT}).at == {SPOT: (loser,)}
+    act(store, 9, incidents.Resolved("person"))
+    assert store.candidates({SPOT: AT}).at == {}
+
+
+def test_what_is_merged_into_what_nobody_may_acknowledge_is_not_found(store: Store) -> None:
+    first, second = opening(store, 1), opening(store, 2, 1)
+    act(store, 9, replace(opened(9), ack="refused"))
+    merge(store, 1, 2)
+    assert store.candidates({SPOT: AT}).at == {SPOT: (first, second)}
+    merge(store, 2, 9)
+    assert store.candidates({SPOT: AT}).at == {}
+    merge(store, 2, 9, undo=True)
+    assert store.candidates({SPOT: AT}).at == {SPOT: (first, second)}
+
+
+def test_the_winner_of_many_that_ends_in_the_save_that_lets_one_go_takes_the_others_along(store: Store) -> None:
+    losers = [opening(store, number, number) for number in (1, 2)]
+    elsewhere(store, 9)
+    merge(store, 1, 9)
+    merge(store, 2, 9)
+    made = ruled(store, incident(1), incident(9))
+    made.begin(CAUSE, AT, (incident(1), incident(9)))
+    made.write(incident(1), belonging.Unmerged(incident(9), 9, "triggered", ()))
+    made.write(incident(9), belonging.Parted(incident(1), 1, ()), incidents.Resolved("alerts_ended"))
+    store.save(Save(made))
+    assert store.candidates({SPOT: AT}).at == {SPOT: (losers[0],)}
+
+
+def test_many_that_are_merged_into_what_is_over_hide_none_that_is_open(store: Store) -> None:
+    elsewhere(store, 99)
+    for number in range(CANDIDATES):
+        opening(store, number, number)
+        merge(store, number, 99)
+    act(store, 99, incidents.Resolved("person"))
+    usable = opening(store, CANDIDATES, CANDIDATES)
+    assert store.candidates({SPOT: AT}).at == {SPOT: (usable,)}
+
+
+def test_that_what_others_were_merged_into_is_reopened_meanwhile_is_noticed(store: Store) -> None:
+    opening(store, 1, 10)
+    elsewhere(store, 9)
+    merge(store, 1, 9)
+    act(store, 9, incidents.Resolved("person"))
+    late = looking(store)
+    act(store, 9, incidents.Reopened())
+    with pytest.raises(Conflict):
+        store.save(Save(late))
 
 
 def test_an_incident_that_is_opened_meanwhile_is_noticed(store: Store) -> None:

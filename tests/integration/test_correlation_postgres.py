@@ -7,7 +7,7 @@ import pytest
 from streams.store.base import Save
 from streams.store.postgres import PostgresStore
 from tests.memory_world import MemoryWorld
-from tests.stories.test_correlation import BASE, RULES, attached, elsewhere
+from tests.stories.test_correlation import BASE, RULES, attached, elsewhere, merged_and_over
 
 
 class RacedStore(PostgresStore):
@@ -48,6 +48,16 @@ def test_a_cascade_is_one_incident_until_all_of_it_has_ended(world: MemoryWorld)
     world.fire("Slow", service="payments")
     world.expect_page("edsger", "INC-2")
     world.ack("INC-2", by="edsger")
+
+
+def test_however_many_were_merged_and_are_over_the_one_that_is_open_is_joined(world: MemoryWorld) -> None:
+    merged_and_over(world)
+    world.fire("Down", service="postgres")
+    world.expect_page("ada", "INC-7")
+    world.fire("Slow", service="payments")
+    world.expect_incidents(7)
+    assert "whose INC-7 " in attached(world)[0].because
+    world.ack("INC-7")
 
 
 def test_two_workers_at_once_open_one_incident(world: MemoryWorld, store_dsn: str) -> None:

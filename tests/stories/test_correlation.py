@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from domain.belonging import GroupAttached
+from domain.correlating import CANDIDATES
 from domain.merging import Merge
 from schemas.received import received
 from schemas.sources import SOURCES
@@ -15,6 +16,7 @@ from schemas.sources.parsed import DEFAULT_LIMITS
 from streams.fold import Arrival, Fold
 from streams.store.base import Save, Store, TrackingMove
 from streams.store.memory import MemoryStore
+from tests.auditing import KeepingStore, MemoryLedger, verify
 from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG, alert, webhook
 
@@ -34,6 +36,15 @@ BASE = CONFIG.replace("services:\n", SERVICES).replace("  payments: {team: platf
 @pytest.fixture
 def world() -> Iterator[MemoryWorld]:
     made = MemoryWorld(config=BASE + RULES)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kept() -> Iterator[MemoryWorld]:
+    store = KeepingStore()
+    made = MemoryWorld(store, BASE + RULES)
+    store.wall = made.now
     yield made
     made.close()
 
@@ -140,6 +151,74 @@ def test_a_merged_incident_leads_to_the_one_that_it_was_merged_into(world: Memor
     world.fire("Slow", service="payments")
     world.expect_page("edsger", "INC-3")
     world.ack("INC-3", by="edsger")
+
+
+def merged_and_over(world: MemoryWorld, many: int = CANDIDATES) -> str:
+    """Incidents of postgres are merged into one, and that is resolved; returns what it is called."""
+    for number in range(many + 1):
+        world.fire(f"Down{number}", service="postgres")
+        world.expect_page("ada", f"INC-{number + 1}")
+        world.advance(seconds=5)
+    for number in range(many):
+        world.merge(f"INC-{number + 1}", f"INC-{many + 1}")
+    world.resolve(f"INC-{many + 1}")
+    return f"INC-{many + 1}"
+
+
+def all_verifies(world: MemoryWorld) -> bool:
+    """Whether every decision comes out the same again."""
+    assert isinstance(world.store, KeepingStore)
+    return verify(MemoryLedger.of(world.store).seal()).findings == []
+
+
+def test_however_many_were_merged_and_are_over_the_one_that_is_open_is_joined(kept: MemoryWorld) -> None:
+    merged_and_over(kept)
+    kept.fire("Down", service="postgres")
+    kept.expect_page("ada", "INC-7")
+    kept.fire("Slow", service="payments")
+    kept.expect_incidents(7)
+    [joined] = attached(kept)
+    assert joined.because == "payments depends on postgres, whose INC-7 was opened at the same time"
+    kept.ack("INC-7")
+    assert all_verifies(kept)
+
+
+def test_what_was_merged_leads_to_the_other_again_when_that_was_not_over(kept: MemoryWorld) -> None:
+    winner = merged_and_over(kept)
+    kept.command("reopen", winner)
+    kept.expect_page("ada", winner)
+    kept.fire("Slow", service="payments")
+    kept.expect_incidents(6)
+    [joined] = attached(kept)
+    assert "whose INC-1 (merged into INC-6)" in joined.because
+    assert kept.command("unmerge", "INC-1") == "triggered"
+    kept.expect_page("ada", "INC-1")
+    kept.resolve(winner)
+    kept.fire("Empty", service="checkout")
+    assert attached(kept)[1].because.endswith("on postgres, whose INC-1 was opened 30 s before")
+    kept.ack("INC-1")
+    assert all_verifies(kept)
+
+
+def test_what_is_merged_into_what_nobody_may_acknowledge_is_in_nobodys_way() -> None:
+    routes = "  routes:\n    - {matchers: ['category=\"security\"'], ack: refused}\n"
+    world = MemoryWorld(KeepingStore(), BASE.replace("  routes:\n", routes) + RULES)
+    world.fire("Break-in", service="postgres", category="security")
+    world.expect_page("ada", "INC-1")
+    for number in range(2, CANDIDATES + 2):
+        world.fire(f"Down{number}", service="postgres")
+        world.expect_page("ada", f"INC-{number}")
+        world.advance(seconds=5)
+        world.merge(f"INC-{number}", "INC-1")
+    world.fire("Down", service="postgres")
+    world.expect_page("ada", "INC-7")
+    world.fire("Slow", service="payments")
+    world.expect_incidents(7)
+    assert "whose INC-7 " in attached(world)[0].because
+    world.ack("INC-7")
+    world.resolve("INC-1")
+    assert all_verifies(world)
+    world.close()
 
 
 def test_what_ends_and_begins_again_is_still_of_the_incident_that_is_open(world: MemoryWorld) -> None:
