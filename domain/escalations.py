@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, assert_never
 
 from domain.config import Policy, Step
 
-StopReason = Literal["acknowledged", "resolved", "suppressed", "merged"]
+StopReason = Literal["acknowledged", "resolved", "suppressed", "merged", "reannounced"]
 
 
 class EscalationStatus(StrEnum):
@@ -27,7 +27,7 @@ class EscalationStatus(StrEnum):
     ESCALATED = "escalated"
     """A later step or loop paged somebody."""
     STOPPED = "stopped"
-    """Acknowledged, resolved, suppressed or merged."""
+    """Acknowledged, resolved, suppressed, merged, or begun anew."""
     EXHAUSTED = "exhausted"
     """Every step of every loop has run and nobody acknowledged."""
 
@@ -97,8 +97,8 @@ class StepDelayed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Nobody else is to be paged: somebody acknowledged, it is over, nothing is to be said of it for now, or another
-    incident is worked on instead.
+    """Nobody else is to be paged: somebody acknowledged, it is over, nothing is to be said of it for now, another
+    incident is worked on instead, or it is announced again because there is news of it.
 
     `in_flight` are pages that were with a channel at that moment: they may still arrive.
     """
@@ -140,6 +140,12 @@ class Escalation:
     def is_running(self) -> bool:
         """Whether another step may still run."""
         return self.status not in (EscalationStatus.STOPPED, EscalationStatus.EXHAUSTED)
+
+    @property
+    def has_told_all(self) -> bool:
+        """Whether every step of every loop has run, and nobody else is to be paged."""
+        exhausted = self.status is EscalationStatus.EXHAUSTED
+        return exhausted or (self.is_running and self.policy is not None and self.next_step is None)
 
     @property
     def next_step(self) -> Step | None:

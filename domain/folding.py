@@ -204,7 +204,7 @@ def _looked_at(book: Book, stream: str) -> list[str]:
     if _may_announce(book, group):
         return stepping.involved(book, stream, group.incident)
     if stepping.is_told(book, group.incident):
-        return [stream, *stepping.of_incident(book, group.incident, stops=False)]
+        return [stream, *stepping.of_incident(book, group.incident, stops=True)]
     return [stream, group.incident]
 
 
@@ -268,7 +268,7 @@ def _changed(book: Book, report: Report, row: AlertRow, new: AlertRow) -> AlertR
     group, receipt = row.group or "", report.receipt
     incident = book.read(group, groups.Group).incident_of(row.episode) or ""
     raises = bool(incident) and not row.suppressed and book.read(incident, incidents.Incident).is_open
-    involved = stepping.of_incident(book, incident, stops=False) if raises else []
+    involved = stepping.of_incident(book, incident, stops=True) if raises else []
     now = book.begin(_cause(report), receipt.received_at, [group, *involved])
     payload = _keep_payload(book, report)
     changed = groups.AlertSeverityChanged(

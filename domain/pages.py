@@ -67,7 +67,7 @@ class Cancelled:
     """It need not be said any more."""
 
     type: ClassVar[str] = "page.cancelled.v1"
-    reason: Literal["acknowledged", "resolved", "suppressed", "merged"]
+    reason: Literal["acknowledged", "resolved", "suppressed", "merged", "reannounced"]
 
 
 PageEvent = Queued | Sent | Failed | Unknown | Cancelled

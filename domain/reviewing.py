@@ -96,9 +96,9 @@ def spots_involved(
 
 def _looked_at(book: Book, row: AlertRow, latest: str | None) -> list[str]:
     group = row.group or ""
-    stops = not row.suppressed and stepping.would_stop(book, group, row.episode, [row.id])
     incident = book.read(group, groups.Group).incident_of(row.episode)
-    own, other = stepping.involved(book, group, incident, stops), stepping.involved(book, group, latest)
+    stops = bool(row.suppressed) or stepping.would_stop(book, group, row.episode, [row.id])
+    own, other = stepping.involved(book, group, incident, stops), stepping.involved(book, group, latest, stops)
     return sorted({*own, *other})
 
 

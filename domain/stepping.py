@@ -137,11 +137,11 @@ def make_worse(book: Book, incident: str, severity: Severity, alert: str, repeat
 
 def is_told(book: Book, incident: str) -> bool:
     """Whether nobody is paged about an incident any more because they know of it: somebody acknowledged it, or
-    everybody was told in vain.
+    everybody was told and nobody has answered so far.
     """
     state = book.read(incident, incidents.Incident)
     if state.status is incidents.IncidentStatus.TRIGGERED:
-        return _latest(book, incident).status is escalations.EscalationStatus.EXHAUSTED
+        return _latest(book, incident).has_told_all
     return state.status is incidents.IncidentStatus.ACKNOWLEDGED
 
 
@@ -149,9 +149,9 @@ def tell_news(book: Book, incident: str, worse: bool, now: datetime, flaps: bool
     """Announce an incident that people know of once more, because an alert of it has begun.
 
     One that got `worse` is announced again though somebody acknowledged it: that was something lesser. Another alert
-    alone is news only when everybody was told in vain, and the route has a `group_interval` or the alert begins to
+    alone is news only when everybody was told so far in vain, and the route has a `group_interval` or the alert begins to
     flap: no more is said of that one. The interval is how long news wait since the last announcement. Whoever works on
-    it sees what comes, and is not called away. `book` must hold the streams of `of_incident`, which count as involved.
+    it sees what comes, and is not called away. `book` must hold the streams of `of_incident` (`stops`), which count as involved.
     """
     state = book.read(incident, incidents.Incident)
     if not is_told(book, incident):
@@ -159,7 +159,7 @@ def tell_news(book: Book, incident: str, worse: bool, now: datetime, flaps: bool
     in_vain = state.status is incidents.IncidentStatus.TRIGGERED
     if worse or (in_vain and (flaps or state.group_interval is not None)):
         last = _latest(book, incident).first_at or now
-        book.drop_due(ESCALATE, ids.escalation_stream(book.org, incident, state.runs))
+        stop(book, incident, "reannounced")
         book.write(incident, incidents.Reannounced("worse" if worse else "news"))
         first_at = max(now, last + timedelta(seconds=state.group_interval or 0))
         start(book, incident, state.runs + 1, policy_of(book.config, state), first_at)

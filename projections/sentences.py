@@ -148,7 +148,8 @@ def _escalation(event: escalations.EscalationEvent, first: escalations.Started, 
         case escalations.StepDelayed():
             return f"{_step(event.loop, event.step)} runs {span(at - event.due_at)} late; later steps wait from now"
         case escalations.Stopped():
-            return f"escalation stopped: {event.reason}{_on_the_way(len(event.in_flight))}"
+            why = "announced again" if event.reason == "reannounced" else event.reason
+            return f"escalation stopped: {why}{_on_the_way(len(event.in_flight))}"
         case escalations.Exhausted():
             return f"policy {first.policy.id} is exhausted: every step has run and nobody acknowledged"
         case _:

@@ -142,6 +142,39 @@ def told_in_vain(world: MemoryWorld) -> None:
     world.expect_nothing()
 
 
+def test_what_gets_worse_while_the_last_step_is_waited_for_is_told_again_at_once(made: Made) -> None:
+    world = made()
+    world.fire("ServiceDown", service="payments", instance="a", severity="low")
+    for loop, user in enumerate(("ada", "grace", "ada", "grace")):
+        world.expect_page(user, "INC-1")
+        world.advance(minutes=(5, 10, 5, 9)[loop])
+    world.fire("ServiceDown", service="payments", instance="b", severity="low")
+    world.expect_nothing()
+    world.fire("ServiceDown", service="payments", instance="c", severity="critical")
+    assert "CRITICAL" in world.expect_page("ada", "INC-1").text
+    world.advance(minutes=5)
+    world.expect_page("grace", "INC-1")
+    world.ack("INC-1", by="grace")
+    world.advance(hours=2)
+    world.expect_nothing()
+
+
+def test_what_joins_while_the_last_step_is_waited_for_is_news_after_group_interval(made: Made) -> None:
+    world = made("  group_interval: 30m\n")
+    world.fire("ServiceDown", service="payments", instance="a")
+    for loop, user in enumerate(("ada", "grace", "ada", "grace")):
+        world.expect_page(user, "INC-1")
+        world.advance(minutes=(5, 10, 5, 9)[loop])
+    world.fire("ServiceDown", service="payments", instance="b")
+    world.fire("ServiceDown", service="payments", instance="c")
+    world.expect_nothing()
+    world.advance(minutes=1)
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    world.advance(hours=2)
+    world.expect_nothing()
+
+
 def test_another_alert_of_what_everybody_was_told_of_in_vain_is_news_after_group_interval(made: Made) -> None:
     world = made("  group_interval: 5m\n")
     told_in_vain(world)
