@@ -1,10 +1,10 @@
 """Expiry: an alert that its source has stopped speaking of ends by itself, and so does one that has outlived its word.
 
 A group has one deadline, set at the latest when its first alert could expire, and looked at again only then: repeats
-move what is remembered of an alert, never the deadline.
+move what is remembered of an alert, never the deadline. A time-out that is new or shorter sets it anew.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,6 +24,16 @@ def watch(book: Book, row: AlertRow) -> None:
     at = expires_at(book, row)
     if at is not None and row.group:
         book.ensure_due(EXPIRE, row.group, at)
+
+
+def watch_again(book: Book, heard: Mapping[str, datetime], expires_after: float) -> None:
+    """Have groups looked at when an alert in them would expire by a time-out that is new, or shorter than it was.
+
+    Parameters: `heard` is when the alert of each group that has been silent for longest was reported last (UTC);
+    `expires_after` is the time-out, in seconds. Who looks meanwhile by the configuration as it was has looked in vain.
+    """
+    for group, last_seen in heard.items():
+        book.wake(EXPIRE, group, last_seen + timedelta(seconds=expires_after))
 
 
 def expires_at(book: Book, row: AlertRow) -> datetime | None:

@@ -1,11 +1,11 @@
 """Changing the configuration: the objects as they should be, against those that are, as events with an author."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from domain import ids
+from domain import expiry, ids
 from domain.book import Book
 from domain.changes import ObjectPut, ObjectRemoved
 from domain.config import Config, ConfigObject, Integration, RouteTree, hashes
@@ -134,10 +134,12 @@ def apply(
                 book.end()
             if any(kind in SUPPRESSING for (kind, _), _ in plan.changes):
                 book.wake(REVIEW, org, now)
+            for name, expires_after in _sooner(plan.before, plan.after):
+                expiry.watch_again(book, store.last_heard(name), expires_after)
         done.append((book, plan))
         return Save(book)
 
-    position = decide(store, attempt)
+    position = _decide(store, attempt, alone=not dry_run and any(_sooner(objects_of(store.config()), objects)))
     book, plan = done[-1]
     return Applied(
         changes=tuple((*key, change) for key, change in plan.changes),
@@ -146,6 +148,27 @@ def apply(
         fields=tuple(differences(plan.before.get(key), plan.after.get(key)) for key, _ in plan.changes),
         versions={key: book.streams[ids.config_stream(org, *key)].version for key, _ in plan.changes},
     )
+
+
+def _decide(store: Store, attempt: Callable[[], Save], alone: bool) -> int:
+    """As `decide`; with `alone` nobody else saves between what `attempt` reads and the save, so that nothing begins to
+    fire by the configuration as it was and is not seen.
+    """
+    if not alone:
+        return decide(store, attempt)
+    with store.exclusive():
+        save = attempt()
+        return store.head() if save.is_empty else store.save(save)
+
+
+def _sooner(before: Mapping[Key, ConfigObject], after: Mapping[Key, ConfigObject]) -> Iterator[tuple[str, float]]:
+    """Integrations whose alerts may be over sooner than before, and after how many seconds of silence."""
+    for key, item in after.items():
+        if isinstance(item, Integration) and item.expires_after is not None:
+            was = before.get(key)
+            old = was.expires_after if isinstance(was, Integration) else None
+            if old is None or item.expires_after < old:
+                yield item.id, item.expires_after
 
 
 def _plan(

@@ -242,6 +242,11 @@ class Store(Protocol):
     def firing_among(self, ids: Collection[str]) -> list[FiringAlert]:
         """Those of these alerts that fire, in order of their ids."""
 
+    def last_heard(self, integration: str) -> dict[str, datetime]:
+        """Of each group with firing alerts of an integration, when (UTC) that one was reported last that has been
+        silent for longest.
+        """
+
     def sources(self, places: Collection[Place]) -> dict[Place, dict[str, Source]]:
         """Firing alerts that inhibit at these places: at most two that are targets there too, and two that are not.
 

@@ -86,6 +86,14 @@ class MemoryStore(MemoryClaims):
             rows = sorted((self._alerts[name] for name in ids if name in self._alerts), key=lambda row: row.id)
             return [self._firing(row) for row in rows if row.status is AlertStatus.FIRING]
 
+    def last_heard(self, integration: str) -> dict[str, datetime]:
+        found: dict[str, datetime] = {}
+        with self._changed:
+            for row in self._alerts.values():
+                if row.status is AlertStatus.FIRING and row.integration == integration and row.group:
+                    found[row.group] = min(row.last_seen, found.get(row.group, row.last_seen))
+        return found
+
     def _firing(self, row: AlertRow) -> FiringAlert:
         return FiringAlert(row, *self._payloads.get(row.payload or "", (None, None)))
 

@@ -37,6 +37,7 @@ from streams.store.base import (
 from streams.store.claims import Claims
 from streams.store.connected import answers
 from streams.store.correlating import Correlating
+from streams.store.hearing import Hearing
 from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
@@ -57,7 +58,7 @@ class _TakenBack(Exception):
     """Ends the transaction of a rehearsal."""
 
 
-class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
+class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings, Hearing):
     """See `streams.store.base.Store`.
 
     Parameters:
@@ -79,7 +80,7 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
         super().__init__(dsn, schema, pool_size, statement_timeout, lock_timeout)
         self._cache: OrderedDict[str, Loaded] = OrderedDict()
         self._cache_lock = threading.Lock()
-        self._config: Config | None = None
+        self._config: configuration.Compiled | None = None
         self._listener: psycopg.Connection[Any] | None = None
 
     # -- streams -------------------------------------------------------------------------------------------------
@@ -230,11 +231,11 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings):
         return {row["partition"]: row["offset"] for row in rows}
 
     def config(self) -> Config:
+        known = self._config  # looked at before the revision, which is then no earlier, whatever other threads read
         revision = self._rows("select revision from config_head")[0]["revision"]
-        if self._config is None or self._config.revision != revision:
-            rows = self._rows(configuration.SELECT)
-            self._config = configuration.compile_config(rows)
-        return self._config
+        if known is None or known.config.revision != revision:
+            known = self._config = configuration.read(self._rows, known, revision)
+        return known.config
 
     # -- saving --------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,19 @@
 """What a store does about alerts that nobody speaks of: a group's deadline, and whether anything still waits."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from domain.alerts import AlertStatus
 from domain.book import Due
 from domain.expiry import EXPIRE
+from schemas.config_files import parse_config
+from streams.configuring import apply
 from streams.store.base import Conflict, InboxRow, Save, Store
-from tests.contract.storing import AT, book
+from tests.contract.storing import AT, CAUSE, book, row
+from tests.world import CONFIG
 
 MINUTE = timedelta(minutes=1)
 
@@ -64,3 +70,33 @@ def test_the_inbox_waits_with_what_is_not_folded(store: Store) -> None:
     assert not store.inbox_waits(AT)
     store.save(Save(book(store), inbox=(("r-1", 0),)))
     assert not store.inbox_waits(AT + MINUTE)
+
+
+def fires(store: Store, fingerprint: str, minute: int, group: str | None, **more: Any) -> None:
+    written = book(store)
+    written.put_alert(replace(row(fingerprint), last_seen=AT + minute * MINUTE, group=group, **more))
+    store.save(Save(written))
+
+
+def test_of_each_group_it_is_known_since_when_an_alert_of_an_integration_is_silent(store: Store) -> None:
+    fires(store, "f1", 20, "group-x")
+    fires(store, "f2", 10, "group-x")
+    fires(store, "f3", 30, "group-y")
+    fires(store, "f4", 1, "group-x", status=AlertStatus.RESOLVED)
+    fires(store, "f5", 2, "group-y", integration="backup")
+    fires(store, "f6", 3, None)
+    assert store.last_heard("am") == {"group-x": AT + 10 * MINUTE, "group-y": AT + 30 * MINUTE}
+    assert store.last_heard("backup") == {"group-y": AT + 2 * MINUTE}
+    assert store.last_heard("nobody") == {}
+
+
+def test_a_time_out_that_is_applied_reaches_what_fires_in_it(store: Store) -> None:
+    """Nobody saves in between, so that no alert begins under the old configuration and is not seen."""
+    text = CONFIG.replace("alertmanager: {source: alertmanager, expires_after: 8h}", "am: {source: alertmanager}")
+    apply(store, "default", parse_config(text, "a.yaml"), CAUSE, AT, b"salt")
+    fires(store, "f1", 0, "group-x")
+    assert claim(store, 600) == []
+    text = text.replace("{source: alertmanager}", "{source: alertmanager, expires_after: 1h}")
+    apply(store, "default", parse_config(text, "a.yaml"), CAUSE, AT, b"salt")
+    assert claim(store, 59) == []
+    assert [(due.key, due.at) for due in claim(store, 60)] == [("group-x", AT + 60 * MINUTE)]

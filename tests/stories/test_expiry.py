@@ -5,9 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from streams.store.base import InboxRow
-from tests.memory_world import MemoryWorld
-from tests.world import START, World, alert, webhook
+from domain.book import Book, Due
+from domain.expiry import EXPIRE
+from schemas.config_files import parse_config
+from streams.configuring import apply
+from streams.store.base import Conflict, InboxRow, Save
+from tests.memory_world import ORG, PERSON, MemoryWorld
+from tests.world import CONFIG, START, World, alert, webhook
 
 
 def test_an_alert_that_nobody_speaks_of_any_more_ends_by_itself(world: World) -> None:
@@ -54,6 +58,83 @@ def test_a_firing_alert_that_would_have_ended_already_is_not_taken_at_that_word(
     world.ack("INC-1")
     world.advance(hours=1)
     world.expect_incident("INC-1", status="acknowledged")
+
+
+def expiring(world: MemoryWorld, after: str | None) -> None:
+    """Apply another `expires_after` of the integration, or none."""
+    said = f", expires_after: {after}" if after else ""
+    world.configure(CONFIG.replace(", expires_after: 8h", said))
+    world.settle()
+
+
+@pytest.fixture
+def silent() -> Iterator[MemoryWorld]:
+    """A world without `expires_after`, in which an alert fires that nobody speaks of any more."""
+    world = MemoryWorld(config=CONFIG.replace(", expires_after: 8h", ""))
+    world.fire("ServiceDown", service="payments")
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    world.advance(minutes=30)
+    yield world
+    world.close()
+
+
+def test_a_time_out_reaches_what_fires_already(silent: MemoryWorld) -> None:
+    expiring(silent, "1h")
+    silent.advance(minutes=29)
+    silent.expect_incident("INC-1", status="acknowledged")
+    silent.advance(minutes=2)
+    silent.expect_incident("INC-1", status="resolved")
+
+
+def test_a_shorter_time_out_reaches_what_fires_already(silent: MemoryWorld) -> None:
+    expiring(silent, "8h")
+    silent.advance(minutes=15)
+    expiring(silent, "1h")
+    silent.advance(minutes=14)
+    silent.expect_incident("INC-1", status="acknowledged")
+    silent.advance(minutes=2)
+    silent.expect_incident("INC-1", status="resolved")
+
+
+def test_what_was_silent_for_longer_than_a_new_time_out_ends_at_once(silent: MemoryWorld) -> None:
+    silent.fire("ServiceDown", service="catalogue")
+    silent.expect_page("edsger", "INC-2")
+    silent.ack("INC-2")
+    expiring(silent, "10m")
+    silent.expect_incident("INC-1", status="resolved")
+    silent.expect_incident("INC-2", status="acknowledged")
+    silent.advance(minutes=11)
+    silent.expect_incident("INC-2", status="resolved")
+
+
+def test_a_longer_time_out_counts_when_the_shorter_one_has_come(silent: MemoryWorld) -> None:
+    expiring(silent, "1h")
+    expiring(silent, "2h")
+    silent.advance(minutes=89)
+    silent.expect_incident("INC-1", status="acknowledged")
+    silent.advance(minutes=2)
+    silent.expect_incident("INC-1", status="resolved")
+
+
+def test_a_look_under_the_old_configuration_does_not_lose_the_new_deadline(silent: MemoryWorld) -> None:
+    """The worker has claimed the deadline when the configuration changes: what it then saves is refused."""
+    expiring(silent, "8h")
+    (due,) = silent.store.claim_due(silent.now() + timedelta(hours=8), 60, 1, EXPIRE)
+    late = Book(ORG, silent.store.config(), {})
+    late.put_due(Due(EXPIRE, due.key, silent.now() + timedelta(hours=8), due.rev))
+    silent.configure(CONFIG.replace("expires_after: 8h", "expires_after: 1h"))
+    with pytest.raises(Conflict):
+        silent.store.save(Save(late))
+    silent.advance(minutes=31)
+    silent.expect_incident("INC-1", status="resolved")
+
+
+def test_a_dry_run_ends_nothing(silent: MemoryWorld) -> None:
+    objects = parse_config(CONFIG.replace("expires_after: 8h", "expires_after: 10m"), "world.yaml")
+    apply(silent.store, ORG, objects, PERSON, silent.now(), b"salt", dry_run=True)
+    silent.advance(minutes=10)
+    silent.expect_incident("INC-1", status="acknowledged")
 
 
 @pytest.fixture
