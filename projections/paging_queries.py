@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -38,14 +38,34 @@ from wanted w join attempts a using (delivery) join pages p on p.id = a.page joi
 order by w.first, a.delivery, a.number, a.outcome, a.position
 """
 )
-DUE = """
+KINDS: LiteralString = """
+with recursive known(kind) as (
+    (select kind from due order by kind limit 1)
+    union all
+    select (select d.kind from due d where d.kind > known.kind order by d.kind limit 1)
+    from known where known.kind is not null
+), asked as (
+    select kind from known where kind is not null and (cardinality(%(kinds)s::text[]) = 0 or kind = any(%(kinds)s))
+)
+"""
+"""Whatever kinds there are, each found by one look into an index."""
+NEXT: LiteralString = """
+select d.* from asked cross join lateral (
+    select * from due d where d.kind = asked.kind and {after} order by d.at, d.key limit %(limit)s
+) d
+"""
+"""Of each kind as many as a page has, in order of the index that it has."""
+OF_INCIDENT: LiteralString = """
+select d.* from incidents i join escalations e on e.incident = i.id cross join asked
+join due d on d.kind = asked.kind and d.key = e.id where i.{column} = %(incident)s and {after}
+"""
+AFTER: LiteralString = "d.at >= %(at)s and (d.at, d.kind, d.key) > (%(at)s, %(kind)s, %(key)s)"
+DUE: LiteralString = """
+{kinds}, page as ({rows} order by at, kind, key limit %(limit)s)
 select d.kind, d.key, d.at, d.held is not null as held,
        i.number, i.id as incident, i.title, e.run, e.loop, e.step, e.policy, e.status
-from due d left join escalations e on e.id = d.key left join incidents i on i.id = e.incident
-where (cardinality(%(kinds)s::text[]) = 0 or d.kind = any(%(kinds)s))
-  and (%(number)s::bigint is null or i.number = %(number)s) and (%(id)s::text is null or i.id = %(id)s)
-  and (%(at)s::timestamptz is null or (d.at, d.kind, d.key) > (%(at)s, %(kind)s, %(key)s))
-order by d.at, d.kind, d.key limit %(limit)s
+from page d left join escalations e on e.id = d.key left join incidents i on i.id = e.incident
+order by d.at, d.kind, d.key
 """
 PLACE = re.compile(r"due (\S{20,40}) (\S+) (.+)", re.DOTALL)
 POLICY = TypeAdapter(Policy)
@@ -114,13 +134,14 @@ def due(
 ) -> DueList:
     """What will happen by itself, the next first; `config` says whom a step pages. Raises BadCursor."""
     asked: dict[str, Any] = {"kinds": list(kinds), "limit": limit + 1}
-    asked |= dict.fromkeys(("number", "id", "at", "kind", "key"))
+    rows_of, after, column = NEXT, "true", ""
     if incident:
-        column, asked[column] = incident
+        rows_of, (column, asked["incident"]) = OF_INCIDENT, incident
     if cursor is not None:
         at, asked["kind"], asked["key"] = read_cursor(cursor, PLACE)
-        asked["at"] = cursor_time(at)
-    rows = connection.execute(DUE, asked).fetchall()
+        after, asked["at"] = AFTER, cursor_time(at)
+    named = sql.SQL(rows_of).format(after=sql.SQL(after), column=sql.Identifier(column or "id"))
+    rows = connection.execute(sql.SQL(DUE).format(kinds=sql.SQL(KINDS), rows=named), asked).fetchall()
     more = None
     if len(rows) > limit:
         last = rows[limit - 1]

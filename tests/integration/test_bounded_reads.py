@@ -6,7 +6,8 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from projections import alert_queries
+from domain.config import Config, Policy, Step
+from projections import alert_queries, paging_queries
 from projections.alert_queries import AlertFilter
 from projections.database import READ_SCHEMA
 from streams.store.migrate import migrate
@@ -84,3 +85,66 @@ def _pages(connection: Explaining, wanted: AlertFilter, limit: int) -> Iterator[
         assert len(page.alerts) <= limit
         if (cursor := page.next_cursor) is None:
             return
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------------------
+
+DEADLINES, KINDS, LIMIT = 6_000, ("escalate", "expire", "heartbeat", "review"), 20
+FILL_DUE: LiteralString = """
+insert into tocsin.due (kind, key, at, rev)
+select (%(kinds)s::text[])[1 + n %% 4 %% 3], 'escalation-' || n,
+       timestamptz '2026-03-02' + n * 7 %% 997 * interval '1 second', 1
+from generate_series(1, %(deadlines)s) as n;
+insert into tocsin.due (kind, key, at, rev) values ('review', 'one', '2026-03-02 00:01', 1);
+insert into read_models.incidents (id, number, title, status, severity, service, team, policy, started_at, opened_at,
+                                   assignees, version, position)
+select 'incident-' || n, n, 'Down', 'triggered', 'high', 's', 't', 'p', now(), now(), '{}', 1, n
+from generate_series(1, %(deadlines)s) as n;
+insert into read_models.escalations (id, incident, run, policy, first_at, correlation_id, position, status, loop, step)
+select 'escalation-' || n, 'incident-' || n, 1, %(policy)s, now(), 'r', n, 'pending', 1, 1
+from generate_series(1, %(deadlines)s) as n;
+vacuum analyze
+"""
+IN_ORDER: LiteralString = """
+select kind, key from tocsin.due where kind = any(%(kinds)s) order by at, kind, key
+"""
+
+
+@pytest.fixture
+def deadlines(store_dsn: str) -> Iterator[Explaining]:
+    policy = paging_queries.POLICY.dump_json(Policy("p", (Step((), 300),))).decode()
+    given = {"kinds": list(KINDS), "deadlines": DEADLINES, "policy": policy}
+    migrate(store_dsn, "projections", READ_SCHEMA)
+    with psycopg.connect(store_dsn, autocommit=True) as filling:
+        for statement in FILL_DUE.split(";\n"):
+            psycopg.ClientCursor(filling).execute(statement, given)
+    with explaining(store_dsn) as made:
+        yield made
+
+
+@pytest.mark.parametrize("kinds", [(), ("escalate", "review"), ("nothing",)])
+def test_a_page_of_deadlines_reads_no_more_of_each_kind_than_it_may_show(
+    deadlines: Explaining, kinds: tuple[str, ...]
+) -> None:
+    everything = psycopg.Connection.execute(deadlines, IN_ORDER, {"kinds": list(kinds or KINDS)}).fetchall()
+    found, cursor = [], None
+    for _ in range(12):
+        page = paging_queries.due(deadlines, Config(), kinds, None, LIMIT, cursor)
+        found += [{"kind": due.kind, "key": due.key} for due in page.due]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert found == everything[: len(found)]
+    assert cursor or len(found) == len(everything)
+    ties = DEADLINES // 997 + 1
+    for read in deadlines.read:
+        assert read["due"] <= len(KINDS) * (LIMIT + 2 * ties + 2), read
+        assert max(read["escalations"], read["incidents"]) <= LIMIT + 1, read
+
+
+def test_deadlines_of_one_incident_are_looked_up(deadlines: Explaining) -> None:
+    for number, kind in ((4, "escalate"), (5, "expire")):
+        page = paging_queries.due(deadlines, Config(), (), ("number", number), LIMIT, None)
+        assert [(due.kind, due.key) for due in page.due] == [(kind, f"escalation-{number}")]
+    again = paging_queries.due(deadlines, Config(), ("review",), ("id", "incident-5"), LIMIT, None)
+    assert again.due == ()
+    assert max(max(read.values()) for read in deadlines.read) <= len(KINDS) + 2
