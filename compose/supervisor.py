@@ -7,18 +7,22 @@ Used by `up.py`; the processes themselves are `processes.py`.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from compose.processes import Command, Say, StartError, kill, last_lines, spawn, unheard
 
 POLL = 0.1  # seconds between looks at a child
 LONG = 30.0  # seconds of a start after which people are told that it is still under way
-LOG_LIMIT = 20_000_000  # bytes; a longer log becomes <name>.log.1 when its child starts
+LOG_LIMIT = 20_000_000  # bytes; a longer log becomes <name>.log.1, in place of the one before
+LOG_LOOK = 5.0  # seconds between looks at the length of a log
+LOG_PART = 1_000_000  # bytes that are copied at once
 
 
 class ChildFailed(StartError):
@@ -179,14 +183,33 @@ class Supervisor:
     async def _live(self, slot: _Slot) -> str:
         """One life of a child, from preparation to death; returns how it ended, raises StartError if it never began."""
         log = self.log_of(slot.child.name)
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
+        if is_long(log):
             log.replace(log.with_suffix(".log.1"))
         slot.command = await asyncio.to_thread(slot.child.prepare)
         slot.process = spawn(slot.command, log)
         self._on_change()
-        code = await _ended(slot.process)
+        trimming = asyncio.create_task(self._trim(slot.child.name, log), name=f"trim the log of {slot.child.name}")
+        try:
+            code = await _ended(slot.process)
+        finally:
+            trimming.cancel()
+            await asyncio.wait([trimming])
         self._on_change()
         return f"died (exit code {code})"
+
+    async def _trim(self, name: str, log: Path) -> None:
+        """Keep the log of a child that lives from growing, until cancelled; what prevents it is said once."""
+        prevented = False
+        while True:
+            await asyncio.sleep(LOG_LOOK)
+            try:
+                if is_long(log):
+                    await _whole(asyncio.to_thread(cut, log))
+                prevented = False
+            except OSError as error:
+                if not prevented:
+                    self._say(f"the log of {name} grows, because it cannot be moved aside: {error}")
+                prevented = True
 
     async def _end(self, slot: _Slot) -> None:
         if slot.process is None or slot.command is None or slot.process.poll() is not None:
@@ -215,3 +238,46 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
     while (code := process.poll()) is None:  # noqa: ASYNC110 - looking is what reaps a child, without a thread for each
         await asyncio.sleep(POLL)
     return code
+
+
+async def _whole(work: Awaitable[None]) -> None:
+    """Wait for `work` to its end, also when cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def is_long(log: Path) -> bool:
+    """Whether a log is longer than it may be."""
+    return log.exists() and log.stat().st_size > LOG_LIMIT
+
+
+def cut(log: Path) -> None:
+    """Move what a log says to `<name>.log.1`, in place of what that said, while its writer goes on: it appends.
+
+    Nothing is lost but what is written in the moment between the end of the copy and the cut. The log before gives its
+    room to the copy. Where that does not suffice, the log stays as it is and there is no copy. Blocks. Raises OSError.
+    """
+    aside = log.with_suffix(".log.1")
+    try:
+        flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+        with log.open("rb") as source, os.fdopen(os.open(aside, flags, 0o600), "wb") as copy:
+            _append(source, copy)
+            os.fsync(copy.fileno())  # a full disk may say so only now
+            _append(source, copy)
+            os.truncate(log, 0)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _append(source: BinaryIO, copy: BinaryIO) -> None:
+    """Copy what the source has now: who writes faster than this does not keep it going for ever."""
+    left = os.fstat(source.fileno()).st_size - source.tell()
+    while left > 0 and (part := source.read(min(left, LOG_PART))):
+        copy.write(part)
+        left -= len(part)
+    copy.flush()

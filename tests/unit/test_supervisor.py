@@ -1,8 +1,10 @@
 """Children are started in order, restarted when they die, given up when they keep dying, and never outlive us."""
 
 import asyncio
+import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from rich.console import Console
 
 from compose.processes import MARK, Command, StartError, end_orphans, end_processes, mark_of, run_tool, spawn
 from compose.progress import Progress
-from compose.supervisor import Child, ChildFailed, RestartPolicy, Supervisor
+from compose.supervisor import Child, ChildFailed, RestartPolicy, Supervisor, cut
 
 QUICK = RestartPolicy(first_pause=0.01, longest_pause=0.02, healthy_after=5.0, give_up_after=3)
 PATIENCE = 30.0  # seconds
@@ -138,6 +140,68 @@ async def test_nothing_is_restarted_while_stopping(supervisor: Supervisor, tmp_p
 async def test_logs_are_private(supervisor: Supervisor, tmp_path: Path) -> None:
     await supervisor.start(shell(tmp_path, "worker", "exec sleep 60"))
     assert supervisor.log_of("worker").stat().st_mode & 0o777 == 0o600
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+TALKING = 'i=0; while :; do i=$((i+1)); echo "line $i"; [ $((i % 50)) = 0 ] && sleep 0.01; done'
+
+
+async def test_the_log_of_a_child_that_lives_does_not_grow_without_end(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compose.supervisor.LOG_LIMIT", 5_000)
+    monkeypatch.setattr("compose.supervisor.LOG_LOOK", 0.05, raising=False)
+    await supervisor.start(shell(tmp_path, "worker", TALKING))
+    pid, log = supervisor.pids["worker"], supervisor.log_of("worker")
+    aside = log.with_suffix(".log.1")
+    await until(aside.exists)
+    first = aside.stat().st_size
+    await until(lambda: aside.stat().st_size != first)
+    assert supervisor.pids["worker"] == pid
+    await until(lambda: log.stat().st_size > 0)
+    assert aside.stat().st_mode & 0o777 == 0o600
+    await supervisor.stop()
+    lines = [line for line in (aside.read_text() + log.read_text()).splitlines() if re.fullmatch(r"line \d+", line)]
+    numbers = [int(line.removeprefix("line ")) for line in lines]
+    assert numbers == sorted(set(numbers)), "nothing is there twice"
+
+
+def test_a_log_is_moved_aside_whole_and_its_writer_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    (tmp_path / "worker.log.1").write_text("the one before\n")
+    with log.open("ab") as writer:
+        writer.write(b"before\n")
+        writer.flush()
+        cut(log)
+        writer.write(b"after\n")
+    assert (tmp_path / "worker.log.1").read_text() == "before\n"
+    assert log.read_text() == "after\n"
+
+
+def test_on_a_full_disk_a_log_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("kept\n")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        cut(log)
+    assert log.read_text() == "kept\n"
+    assert not (tmp_path / "worker.log.1").exists()
+
+
+async def test_a_log_that_cannot_be_moved_aside_is_said_once(
+    supervisor: Supervisor, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compose.supervisor.LOG_LIMIT", 10)
+    monkeypatch.setattr("compose.supervisor.LOG_LOOK", 0.02)
+    supervisor.log_of("worker").with_suffix(".log.1").mkdir()
+    await supervisor.start(shell(tmp_path, "worker", "echo a long line; sleep 1; echo again; exec sleep 60"))
+    await until(lambda: says(supervisor.log_of("worker"), "again"))
+    assert len(said) == 1 and said[0].startswith("the log of worker grows, because")
 
 
 def test_pauses_double_up_to_a_limit_and_spread() -> None:
