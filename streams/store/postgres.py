@@ -38,7 +38,6 @@ from streams.store.claims import Claims
 from streams.store.connected import answers
 from streams.store.correlating import Correlating
 from streams.store.hearing import Hearing
-from streams.store.hearing import Hearing
 from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
