@@ -54,7 +54,7 @@ def list_alerts(
     if as_json:
         click.echo(found.model_dump_json(indent=2))
         return
-    if not found.alerts:
+    if not found.alerts and not found.next_cursor:
         click.echo("No alerts." if everything or incident or labels else "Nothing fires.")
         return
     table = Table("", "status", "severity", "alert", "service", "incident", "", "since", box=None, pad_edge=False)

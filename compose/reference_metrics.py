@@ -19,7 +19,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "gateway.metrics",
         "gateway.outgoing",
     ),
-    "worker": ("streams.worker", "streams.fold", "streams.inbox", "streams.expiry"),
+    "worker": ("streams.worker", "streams.fold", "streams.inbox", "streams.expiry", "streams.feeding"),
     "pager": (
         "streams.pager",
         "streams.heartbeating",

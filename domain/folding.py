@@ -16,7 +16,7 @@ from domain.decision import Actor, Cause, PayloadRef
 from domain.episodes import REGARD, Place, episode_of, open_incident, place_in, reopen, suppressed_by, wait_for_quiet
 from domain.reporting import Report, alert_id_of, facts_of, routes_of, sides_of, way_ids
 from domain.severity import Severity
-from domain.suppression import Past, begins_to_flap, changes, suppression
+from domain.suppression import Past, begins_to_flap, changes, suppression, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,7 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     flips = row.flipped(now) if row else (now,)
     past = Past(flips, group.ended_at)
     why = suppression(book.config, facts, routed, book.inhibitor(alert, sides), past, now)
+    flaps = begins_to_flap(routed, flips)
     place = place_in(book, stream, why is None, _reopens_after(routed, now))
     if place.is_new and (joins := joining.join(book, facts, routed, report.receipt.integration, fingerprint, now)):
         place = replace(place, incident=joins.incident, joins=joins)
@@ -150,7 +151,7 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
         incident=place.incident,
         payload=payload.ref,
         suppressed=str(why) if why else None,
-        flips=flips,
+        flips=untold(flips) if why and flaps else flips,
     )
     if place.is_new:
         book.write(stream, episode_of(routed, place))
@@ -161,19 +162,21 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     elif place.joins:
         joining.attach(book, new, place.joins, now)
     elif place.is_new:
-        _open(book, report, new, place, routed, now)
+        _open(book, report, new, place, replace(routed, group_wait=0.0) if flaps else routed, now)
         joining.stand(book, facts, routed, new, now)
     elif place.reopens:
-        reopen(book, place.incident or "", now + timedelta(seconds=routed.group_wait))
+        reopen(book, place.incident or "", now + timedelta(seconds=0.0 if flaps else routed.group_wait))
         stepping.make_worse(book, place.incident or "", new.severity, new.id)
     else:
         worse = stepping.make_worse(book, place.incident or "", new.severity, new.id)
         if _may_announce(book, group):
             stepping.settle(book, place.incident, now)
         stepping.tell_news(book, place.incident or "", worse, now)
-    if not why and begins_to_flap(routed, flips):
+    if flaps and not why:
         book.write(stream, _flapping(new, routed, changes(routed, flips)))
         stepping.tell_news(book, place.incident or "", False, now, flaps=True)
+        if not report.hold:
+            stepping.hasten(book, place.incident or "", now)
     book.put_alert(new)
     expiry.watch(book, new)
     book.end()

@@ -149,9 +149,10 @@ def tell_news(book: Book, incident: str, worse: bool, now: datetime, flaps: bool
     """Announce an incident that people know of once more, because an alert of it has begun.
 
     One that got `worse` is announced again though somebody acknowledged it: that was something lesser. Another alert
-    alone is news only when everybody was told so far in vain, and the route has a `group_interval` or the alert begins to
-    flap: no more is said of that one. The interval is how long news wait since the last announcement. Whoever works on
-    it sees what comes, and is not called away. `book` must hold the streams of `of_incident` (`stops`), which count as involved.
+    alone is news only when everybody was told, so far in vain, and the route has a `group_interval` or the alert begins
+    to flap: no more is said of that one. The interval is how long news wait since the last announcement. Whoever works
+    on it sees what comes, and is not called away. `book` must hold the streams of `of_incident` with those of queued
+    pages, which count as involved.
     """
     state = book.read(incident, incidents.Incident)
     if not is_told(book, incident):
@@ -163,6 +164,13 @@ def tell_news(book: Book, incident: str, worse: bool, now: datetime, flaps: bool
         book.write(incident, incidents.Reannounced("worse" if worse else "news"))
         first_at = max(now, last + timedelta(seconds=state.group_interval or 0))
         start(book, incident, state.runs + 1, policy_of(book.config, state), first_at)
+
+
+def hasten(book: Book, incident: str, now: datetime) -> None:
+    """Have the first step of an incident's escalation at `now` (UTC), if it is still waited for."""
+    latest = _latest(book, incident)
+    if latest.status is escalations.EscalationStatus.PENDING and latest.due_at and latest.due_at > now:
+        book.ensure_due(ESCALATE, ids.escalation_stream(book.org, incident, latest.run), now)
 
 
 def _latest(book: Book, incident: str) -> escalations.Escalation:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from domain import intervals, windows
@@ -60,9 +61,10 @@ def suppression(
         inhibitor: the firing alert that inhibits it, if one does.
         past: what it and its group have been through.
     """
+    owned = {**facts, **whose(config, facts, routed)} if config.silences or config.windows else facts
     return (
-        _silenced(config, facts, now)
-        or _in_window(config, {**facts, **whose(config, facts, routed)}, now)
+        _silenced(config, owned, now)
+        or _in_window(config, owned, now)
         or (Suppression("inhibition", inhibitor.rule, None, inhibitor.alert, inhibitor.group) if inhibitor else None)
         or _muted(config, routed, now)
         or _flaps(routed, past.flips, now)
@@ -117,14 +119,24 @@ def _muted(config: Config, routed: Routing, now: datetime) -> Suppression | None
 
 
 def changes(routed: Routing, flips: tuple[datetime, ...]) -> int:
-    """How often an alert began or ended within its route's `flap_window` up to the last time it did."""
-    window = timedelta(seconds=routed.flap_window)
-    return sum(flips[-1] - at <= window for at in flips)
+    """How often an alert began or ended within its route's `flap_window` up to the last time it did, since it was
+    steady for as long as `flap_quiet`, firing or not.
+    """
+    window, quiet = timedelta(seconds=routed.flap_window), timedelta(seconds=routed.flap_quiet)
+    steady = [n for n, (before, at) in enumerate(pairwise(flips), 1) if at - before >= quiet]
+    return sum(flips[-1] - at <= window for at in flips[steady[-1] if steady else 0 :])
 
 
 def begins_to_flap(routed: Routing, flips: tuple[datetime, ...]) -> bool:
     """Whether an alert that begins to fire has now changed as often as its route puts up with, and had not before."""
     return _is_flapping(routed, flips) and not _is_flapping(routed, flips[:-2])
+
+
+def untold(flips: tuple[datetime, ...]) -> tuple[datetime, ...]:
+    """`flips` of an alert that has begun to flap while nothing was to be said of it: it begins again with its next
+    change, so that people hear of it.
+    """
+    return flips[2:]
 
 
 def _is_flapping(routed: Routing, flips: tuple[datetime, ...]) -> bool:

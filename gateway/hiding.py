@@ -8,6 +8,7 @@ import structlog
 from domain.config import Config
 from domain.facts import facts
 from domain.silences import Silence, SilenceState
+from domain.suppression import whose
 from domain.windows import active_at
 from gateway.parts import Parts
 from projections.critical_queries import ALERTS, INCIDENTS, CriticalAlert
@@ -61,9 +62,9 @@ def _quiet_until(found: CriticalAlert, seen: Mapping[str, str], config: Config, 
 
 
 def _facts_of(found: CriticalAlert, config: Config, silences: Iterable[Silence]) -> Mapping[str, str]:
-    """Its labels, and of the facts those that the silences name."""
+    """Its labels, and of the facts those that the silences name; whose it is, is what its incident says."""
     integration = config.integrations.get(found.integration)
-    return facts(
+    seen = facts(
         found.alert.labels,
         found.alert.annotations,
         severity=found.alert.severity.value,
@@ -72,3 +73,4 @@ def _facts_of(found: CriticalAlert, config: Config, silences: Iterable[Silence])
         services=config.services,
         read={matcher.label for silence in silences for matcher in silence.matchers},
     )
+    return {**seen, **whose(config, seen, found)}

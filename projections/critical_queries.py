@@ -16,11 +16,11 @@ ALERTS = 5_000
 """Firing alerts that are looked at."""
 QUERY: LiteralString = """
 with ongoing as (
-    select id, number from incidents
+    select id, number, service, team from incidents
     where status in ('triggered', 'acknowledged', 'in_progress') and severity = 'critical'
     order by number desc limit %(incidents)s
 )
-select o.number, s.integration, s.suppressed, p.body, (select count(*) from ongoing) as incidents
+select o.number, o.service, o.team, s.integration, s.suppressed, p.body, (select count(*) from ongoing) as incidents
 from ongoing o join alert_state s on s.incident = o.id left join payloads p on p.ref = s.payload
 where s.status = 'firing'
 order by o.number desc limit %(alerts)s
@@ -29,9 +29,13 @@ order by o.number desc limit %(alerts)s
 
 @dataclass(frozen=True, slots=True)
 class CriticalAlert:
-    """A firing alert of an open critical incident; `suppressed` is why nothing is said of it, as `reason/rule`."""
+    """A firing alert of an open critical incident, and whose that is; `suppressed` is why nothing is said of the alert,
+    as `reason/rule`.
+    """
 
     incident: str
+    service: str
+    team: str
     integration: str
     suppressed: str | None
     alert: Alert
@@ -51,7 +55,12 @@ def critical_alerts(connection: psycopg.Connection[DictRow]) -> CriticalAlerts:
     more = len(rows) > ALERTS or (bool(rows) and rows[0]["incidents"] > INCIDENTS)
     found = (
         CriticalAlert(
-            incident_name(row["number"]), row["integration"], row["suppressed"], read_alert(bytes(row["body"]))
+            incident=incident_name(row["number"]),
+            service=row["service"],
+            team=row["team"],
+            integration=row["integration"],
+            suppressed=row["suppressed"],
+            alert=read_alert(bytes(row["body"])),
         )
         for row in rows[:ALERTS]
         if row["body"] is not None

@@ -144,7 +144,7 @@ class Queries:
             return alert_queries.detail(connection, alert, config)
 
     def critical_alerts(self) -> critical_queries.CriticalAlerts:
-        """Firing alerts of open critical incidents, as far as they are spoken of and as many as are looked at."""
+        """Firing alerts of open critical incidents, spoken of or not, as many as are looked at."""
         with self._connection() as connection:
             return critical_queries.critical_alerts(connection)
 

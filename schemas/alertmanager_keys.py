@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from schemas import durations
 from schemas.config_types import nearest
 from schemas.config_yaml import Node
+from schemas.foreign_yaml import Quoted
 from schemas.imported import Import, Path
 
 TAKEN = ("route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals")
@@ -76,9 +77,11 @@ def is_label(file: Import, node: Node, path: Path, name: str) -> bool:
 
 
 def flag(file: Import, node: Node | None, path: Path) -> bool:
-    """What a boolean says; no for none."""
+    """What a boolean says; no for none. One in quotes is a text, and refused."""
     text = file.text(node, path)
-    if node is not None and text is not None and text not in YES | NO:
+    if node is not None and isinstance(node.value, Quoted):
+        file.refuse(node, path, f"`{text}` is a text in quotes, and neither true nor false", "Write it without quotes")
+    elif node is not None and text is not None and text not in YES | NO:
         file.refuse(node, path, f"`{text}` is neither true nor false", "Write true or false")
     return text in YES
 

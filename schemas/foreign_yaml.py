@@ -17,6 +17,13 @@ MAX_NODES = 200_000
 _Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"
+_STR = "tag:yaml.org,2002:str"
+
+
+class Quoted(str):
+    """A scalar in quotes or in a block: in YAML that is a text, whatever word it is."""
+
+    __slots__ = ()
 
 
 def read_foreign(text: str, file: str) -> Node:
@@ -60,7 +67,7 @@ class _Converter:
                 items = [self.node(item, depth + 1) for item in yamls.value]
                 return Node(line, column, kind="list", children=dict(enumerate(items)))
             case _:
-                return Node(line, column, value=None if yamls.tag == _NULL else str(yamls.value))
+                return Node(line, column, value=None if yamls.tag == _NULL else _text(yamls))
 
     def _members(self, yamls: Any, depth: int) -> dict[str | int, Node]:
         """The members of a mapping; what it merges (`<<`) stands behind what it says itself."""
@@ -79,6 +86,11 @@ class _Converter:
             child.key_line, child.key_column = _place(key)
             own[key.value] = child
         return {**merged, **own}
+
+
+def _text(yamls: Any) -> str:
+    """What a scalar says; one with a tag of its own is what the tag says, in quotes too."""
+    return Quoted(yamls.value) if yamls.style and yamls.tag == _STR else str(yamls.value)
 
 
 def _place(yamls: Any) -> tuple[int, int]:

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         None, description="postgresql://user:password@host:5432/name; unset starts the embedded database"
     )
     postgres_pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(
-        8, description="the most database connections that one process holds"
+        8, description="the most connections of one pool; docs/how-to/existing-servers.md counts those of each role"
     )
     statement_timeout: Seconds = Field(
         30.0, description="the seconds after which Postgres ends a statement; a second later it is waited for no more"

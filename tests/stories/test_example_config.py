@@ -40,9 +40,13 @@ def happened(world: MemoryWorld, *kinds: type) -> int:
     return sum(isinstance(e.event, kinds) for e in world.store.tail(0, 10_000))
 
 
-@pytest.mark.parametrize("seconds", [2, 20])
-def test_what_comes_and_goes_wakes_nobody_and_is_one_incident(world: MemoryWorld, seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "people"), [(2, ["ada"]), (20, ["ada", "grace", "ada"])])
+def test_what_comes_and_goes_is_one_incident_and_told_of_once(
+    world: MemoryWorld, seconds: float, people: list[str]
+) -> None:
     play(world, "flap", seconds)
+    for person in people:
+        assert "an alert of it changed 7 times in 10 min" in world.expect_page(person, "INC-1").text
     world.expect_nothing()
     world.expect_incidents(1)
     assert happened(world, AlertFlapping) == 1
@@ -51,10 +55,21 @@ def test_what_comes_and_goes_wakes_nobody_and_is_one_incident(world: MemoryWorld
 
 def test_what_still_fires_when_it_has_been_steady_is_announced(world: MemoryWorld) -> None:
     play(world, "flap", 2)
+    world.expect_page("ada", "INC-1")
     world.advance(minutes=9)
     world.expect_nothing()
     world.advance(minutes=2)
     assert {said.incidents for said in world.leftover()} == {("INC-2",)}
+
+
+def test_what_flaps_and_lasts_longer_each_time_is_told_of_though_its_group_waits(world: MemoryWorld) -> None:
+    for lasts in (50, 50, 50, 50, 50, 50, 240, 240):
+        world.fire("QueueGrows", service="checkout", severity="high")
+        world.advance(seconds=lasts)
+        world.end("QueueGrows", service="checkout", severity="high")
+        world.advance(seconds=10)
+    assert told(world)[0] == ("ada", "INC-1")
+    assert happened(world, AlertFlapping) == 1
 
 
 def test_what_is_critical_pages_at_once_and_again_in_the_same_incident(world: MemoryWorld) -> None:
@@ -107,8 +122,9 @@ def test_security_tells_everybody_at_once_and_until_it_is_over(world: MemoryWorl
         world.command("ack", "INC-1")
     assert why.value.code == "ack_not_allowed"
     assert world.command("assign", "INC-1") == world.command("comment", "INC-1") == "triggered"
-    world.advance(minutes=5)
-    assert told(world) == [("ada", "INC-1"), ("grace", "INC-1")]
+    for _ in range(4 * 12):
+        world.advance(minutes=5)
+    assert len(told(world)) > 4 * 10
     world.resolve("INC-1")
     world.advance(hours=5)
     world.expect_nothing()

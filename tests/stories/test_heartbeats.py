@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from domain.groups import AlertFired, AlertResolved
 from domain.heartbeats import Gap
@@ -241,6 +242,21 @@ def test_an_alert_that_feeds_a_heartbeat_opens_nothing_until_it_falls_silent(fed
     fed.expect_incident("INC-2", title="HeartbeatMissed (payments)")
     fed.fire("Watchdog", severity="none")
     fed.expect_incident("INC-2", status="resolved")
+
+
+def counted(heartbeat: str) -> float:
+    """How many alerts fed it, in this process."""
+    return REGISTRY.get_sample_value("tocsin_heartbeat_fed_alerts_total", {"heartbeat": heartbeat}) or 0.0
+
+
+def test_what_feeds_a_heartbeat_is_no_event_and_is_counted(fed: Watched) -> None:
+    before, head = counted("prometheus"), fed.store.head()
+    fed.fire("Watchdog", severity="critical")
+    fed.fire("Watchdog", severity="critical")
+    assert (counted("prometheus"), fed.store.head()) == (before + 2, head)
+    fed.fire("ServiceDown", service="payments")
+    fed.expect_page("ada", "INC-1")
+    assert counted("prometheus") == before + 2
 
 
 def test_its_end_is_missed_at_once(fed: Watched) -> None:

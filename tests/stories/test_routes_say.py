@@ -129,6 +129,33 @@ def test_what_begins_to_flap_after_everybody_was_told_in_vain_is_told_of_once(wo
     assert flapping(world) == [(5, 1800.0)]
 
 
+@pytest.mark.parametrize("by", ["silence", "calm"])
+def test_what_began_to_flap_unheard_is_told_of_when_it_can_be_and_a_calm_ends_it(world: MemoryWorld, by: str) -> None:
+    if by == "silence":
+        silence = world.silence(minutes=60, kind="flaps")
+        for _ in range(4):
+            once(world, "flaps")
+            world.advance(minutes=1)
+        world.expect_nothing()
+        world.end_silence(silence)
+        once(world, "flaps")
+        assert "an alert of it changed" in world.expect_page("ada", "INC-1").text
+    else:
+        for incident in ("INC-1", "INC-2", "INC-3"):
+            once(world, "flaps")
+            world.expect_page("ada", incident)
+            world.advance(minutes=1)
+        world.advance(minutes=21)
+        once(world, "flaps")
+        assert "changed" not in world.expect_page("ada", "INC-4").text
+    world.advance(minutes=1)
+    if by == "silence":
+        once(world, "flaps")
+        world.advance(minutes=30)
+    world.expect_nothing()
+    assert len(flapping(world)) == 1
+
+
 def flapping(world: MemoryWorld) -> list[tuple[int, float]]:
     said = [recorded.event for recorded in world.store.tail(0, 10_000)]
     return [(event.changes, event.within) for event in said if isinstance(event, AlertFlapping)]

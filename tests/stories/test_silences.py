@@ -3,7 +3,7 @@
 import pytest
 
 from tests.memory_world import MemoryWorld
-from tests.world import World
+from tests.world import CONFIG, World
 
 
 def test_a_silenced_alert_opens_nothing_and_is_announced_when_the_silence_ends(world: World) -> None:
@@ -127,4 +127,17 @@ def test_many_alerts_are_announced_once(alerts: int) -> None:
     world.expect_page("ada", "INC-1")
     world.expect_incidents(1)
     world.ack("INC-1")
+    world.close()
+
+
+def test_a_silence_reads_whose_an_alert_is_by_the_route_that_it_took() -> None:
+    route = "  routes:\n    - {matchers: ['kind=\"index\"'], team: search}\n"
+    world = MemoryWorld(config=CONFIG.replace("  routes:\n", route))
+    world.silence(minutes=60, **{"@team": "search"})
+    world.fire("Slow", kind="index")
+    world.expect_nothing()
+    world.fire("Slow", service="payments")
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    world.end("Slow", kind="index")
     world.close()

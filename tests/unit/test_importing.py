@@ -172,6 +172,11 @@ class TestAlertmanager:
             ("a: &a [1]\nb: &b [*a, *a]\n" + "c: " + "[" * 70 + "*b" + "]" * 70, "3:68", "nests too deep"),
             ("receivers: 5\nroute: {receiver: a}", "1:12", "A list is wanted here"),
             ("receivers: [{name: a}]\nroute: {receiver: a, routes: [{continue: 5}]}", "2:42", "neither true nor"),
+            (
+                "receivers: [{name: a}]\nroute: {receiver: a, routes: [{continue: 'true'}]}",
+                "2:42",
+                "`true` is a text in quotes",
+            ),
             ("receivers: [{name: a}]\nroute: {receiver: a, routes: [{match_re: {x: }}]}", "2:46", "no regular expr"),
             ("receivers: [{name: a}]\nroute: {receiver: a, group_wait: [1m]}", "2:34", "A text is wanted here"),
             (
