@@ -64,7 +64,9 @@ class Positions:
         )
 
     def moved(self, partition: int, offset: int) -> None:
-        """The position is now `offset`."""
+        """The position is now `offset`; nothing, if the partition was taken away meanwhile."""
+        if partition not in self.folded:
+            return
         self.folded[partition] = offset
         if self._goals.get(partition, offset + 1) <= offset:
             del self._goals[partition]

@@ -16,15 +16,15 @@ import structlog
 from prometheus_client import Counter
 
 from domain import reviewing
-from domain.alerts import AlertRow
 from domain.book import Book, Due
 from domain.config import Config
 from domain.decision import seal
 from domain.episodes import REGARD
 from domain.groups import Group
 from domain.ids import stream_kind
-from domain.inhibition import INHIBIT, Inhibitor, Side, inhibitor, sides
+from domain.inhibition import INHIBIT, Side, inhibitor, sides
 from domain.reviewing import REVIEW, Known
+from domain.routing import Routing
 from domain.suppression import QUIET, Past, Suppression, next_change, suppression
 from schemas.payloads import read_alert
 from streams.clock import Clock
@@ -150,34 +150,26 @@ class Reviewer:
         rules = tuple(config.inhibition_rules.values())
         facts: dict[str, Mapping[str, str]] = {}
         stand: dict[str, tuple[Side, ...]] = {}
+        ways: dict[str, Routing] = {}
         for alert in found:
             with _surviving("an alert cannot be reviewed", alert=alert.row.id):
                 for name, known in _known_of([alert]).items():
                     of = reviewing.facts_of(config, alert.row, known)
-                    stand[name] = sides(rules, of)
+                    stand[name], ways[name] = sides(rules, of), reviewing.way_of(config, self.org, of, alert.row)
                     facts[name] = of
         rows = {alert.row.id: alert.row for alert in found}
         standing = self.store.standing(facts) if rules else {}
         sources = self.store.sources({side.place for at in stand.values() for side in at})
+        groups = self.store.load({rows[name].group or "" for name, way in ways.items() if way.suppress_for})
         for name, of in facts.items():
-            changes, at = False, stand[name]
+            changes, at, row = False, stand[name], rows[name]
             with _surviving("an alert cannot be reviewed", alert=name):
-                why = self._why(config, rows[name], of, inhibitor(name, at, sources), now)
+                group = groups[row.group or ""].state if ways[name].suppress_for else None
+                past = Past(row.flips, group.ended_at if isinstance(group, Group) else None)
+                why = suppression(config, of, ways[name], inhibitor(name, at, sources), past, now)
                 changes = rows[name].suppressed != (str(why) if why else None) or standing.get(name, ()) != at
             if changes:
                 yield name
-
-    def _why(
-        self, config: Config, row: AlertRow, facts: Mapping[str, str], by: Inhibitor | None, now: datetime
-    ) -> Suppression | None:
-        """Why nothing is to be said of an alert, `by` which others it is inhibited; None: it is spoken of."""
-        routed = reviewing.way_of(config, self.org, facts, row)
-        past = Past(row.flips, self._ended_at(row) if routed.suppress_for else None)
-        return suppression(config, facts, routed, by, past, now)
-
-    def _ended_at(self, row: AlertRow) -> datetime | None:
-        group = self.store.load([row.group or ""])[row.group or ""].state
-        return group.ended_at if isinstance(group, Group) else None
 
     def _decide_all(self, alerts: Sequence[str], now: datetime) -> None:
         for start in range(0, len(alerts), TOGETHER):

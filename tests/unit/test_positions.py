@@ -40,6 +40,8 @@ def test_what_partitions_held_back_is_told_once_all_of_them_have_caught_up() -> 
     at.assign({3: Standing(0, 10), 4: Standing(0, 10), 5: Standing(0, 0)}, {3: 4, 4: 8})
     at.moved(4, 9)
     at.moved(5, 0)
+    at.moved(6, 0)
+    assert 6 not in at.folded
     assert (at.catching_up, at.caught_up()) == ({"default/alerts/3"}, [])
     at.moved(3, 9)
     assert at.caught_up() == ["default/alerts/3", "default/alerts/4"]
