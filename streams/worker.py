@@ -7,10 +7,12 @@ Faust is used for what it is good at (assignment, fetching, batching), and no mo
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import faust
 import structlog
@@ -46,6 +48,10 @@ as they are delivered (`group.min.session.timeout.ms`). Who is killed and starts
 """
 STALL = 2.0
 """Seconds without progress, with more to read, after which the consumer is put back to the position."""
+STOP_WITHIN = 10.0
+"""Seconds for Faust to say goodbye to Kafka."""
+GIVE_UP = 10
+"""So many times in a row; then the worker ends, and the supervisor begins it anew."""
 
 FOLDED = Counter("tocsin_fold_records_total", "Records of the alerts topic folded.")
 STALLS = Counter("tocsin_fold_stalls_total", "Times a partition was read again because nothing moved.")
@@ -71,6 +77,7 @@ class Worker:
         self._topic = alerts_topic(settings)
         self._positions = Positions(settings.kafka_cluster, self._topic)
         self._moved_at = time.monotonic()
+        self._waits = 0
         self._thread = ThreadPoolExecutor(1, "fold")
         self._failed: asyncio.Future[None] | None = None
         self.app = self._build(datadir)
@@ -78,22 +85,34 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Fold until `stopping` is set. Raises whatever nobody expected; the supervisor starts the role again."""
         self._failed = asyncio.get_running_loop().create_future()
-        await self.app.start()
+        crashed = asyncio.create_task(self._faust())
         try:
             stopped = asyncio.create_task(stopping.wait())
-            crashed = asyncio.create_task(self.app.wait_until_stopped())
             watch = asyncio.create_task(self._watch())
-            await asyncio.wait({stopped, crashed, watch, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {stopped, crashed, watch, self._failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if watch.done():
                 watch.result()
             watch.cancel()
             if self._failed.done():
                 self._failed.result()
+            if crashed.done():
+                crashed.result()
             if not stopping.is_set():
                 raise RuntimeError("Faust stopped by itself") from self.app.crash_reason
         finally:
-            await self.app.stop()
+            crashed.cancel()
+            try:
+                async with asyncio.timeout(STOP_WITHIN):
+                    await self.app.stop()
+            except TimeoutError:
+                log.warning("Faust does not stop: it is left where it is", seconds=STOP_WITHIN)
             self._thread.shutdown(wait=True)
+
+    async def _faust(self) -> None:
+        """Faust at work, until it stops. It has begun once it has its partitions."""
+        await self.app.start()
+        await self.app.wait_until_stopped()
 
     def _build(self, datadir: Path) -> faust.App:
         settings = self._settings
@@ -122,14 +141,24 @@ class Worker:
 
     async def _assigned(self, standing: Mapping[int, Standing]) -> dict[int, int]:
         """The offset after the last folded one, for each assigned partition; waits for the database."""
-        lost = self._positions.assign(standing, await self._tracking())
-        for gone in lost:
-            await self._give_up(gone)
+        with self._waiting():
+            lost = self._positions.assign(standing, await self._tracking())
+            for gone in lost:
+                await self._give_up(gone)
         folded = dict(sorted(self._positions.folded.items()))
         log.info("partitions assigned", positions=folded, catching_up=len(self._positions.catching_up))
         self._moved_at = time.monotonic()
         PARTITIONS.set(len(self._positions.folded))
         return {partition: offset + 1 for partition, offset in self._positions.folded.items()}
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """The database is waited for, however long that takes."""
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
 
     async def _tracking(self) -> Mapping[int, int]:
         return await patiently(partial(self._store.tracking, self._positions.cluster, self._topic), self._thread)
@@ -171,7 +200,8 @@ class Worker:
             moves.append(self._move(partition, last))
             arrivals += [arrival for _, arrival in fresh]
         if moves:
-            await self._save(arrivals, tuple(moves))
+            with self._waiting():
+                await self._save(arrivals, tuple(moves))
 
     def _fresh(self, partition: int, records: Sequence[Read]) -> Sequence[Read]:
         """The records not folded yet; none of a partition that was taken away in the meantime."""
@@ -224,18 +254,33 @@ class Worker:
     async def _watch(self) -> None:
         """Read again from the position when there is more in a partition and nothing has moved for a while.
 
-        A consumer can lose its place without a word; it must not stay lost.
+        A consumer can lose its place without a word, and Faust a task of its own, after which nothing is fetched, not
+        even where a partition ends: nobody must stay lost. Raises RuntimeError when going back does not help.
         """
+        seen, times = self._moved_at, 0
         while True:
-            await asyncio.sleep(STALL / 2)
-            if time.monotonic() - self._moved_at < STALL or not self._positions.folded:
+            await asyncio.sleep(STALL)
+            if self._moved_at != seen or not self._positions.folded:
+                seen, times = self._moved_at, 0
                 continue
             places = [place for place in self.app.consumer.assignment() if place.topic == self._topic]
-            ends = await self.app.consumer.highwaters(*places)
-            for partition in self._positions.behind({place.partition: end for place, end in ends.items() if end}):
+            ends = await self._highwaters(places)
+            silent = [place.partition for place, end in ends.items() if end is None]
+            behind = self._positions.behind({place.partition: end for place, end in ends.items() if end})
+            times = times + 1 if (behind or silent) and not self._waits else 0
+            if times > GIVE_UP:
+                raise RuntimeError(f"partitions {sorted({*behind, *silent})} are not read: the worker begins anew")
+            for partition in behind:
                 STALLS.inc()
                 await self._seek_back(partition, None)
-            self._moved_at = time.monotonic()
+
+    async def _highwaters(self, places: Collection[TP]) -> Mapping[TP, int | None]:
+        """Where Faust's consumer believes that partitions end; of none is that known when it does not answer."""
+        try:
+            async with asyncio.timeout(STALL):
+                return dict(await self.app.consumer.highwaters(*places))
+        except TimeoutError:
+            return dict.fromkeys(places)
 
 
 def tracked_transport(app: faust.App, topic: str, assign: Assign, fail: Fail) -> driver.Transport:
