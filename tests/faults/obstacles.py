@@ -16,6 +16,8 @@ from streams.store.recorder import INSERT_LOCK
 WAITERS = "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted and database ="
 LONGEST = 8.0
 """Seconds that somebody is waited for who should come to the lock; a role that was killed comes later, alone."""
+HELD = 20.0
+"""Seconds within which a save that stands still has lost the lock, by Postgres' own limits."""
 
 
 @contextmanager
@@ -66,7 +68,7 @@ def _take_turns(one: psycopg.Connection[Any], two: psycopg.Connection[Any], firs
                 queued = helper.submit(_lock, other)
                 _waits(holder, 2)
                 _unlock(holder)
-                queued.result(LONGEST)
+                queued.result(HELD)
         _waits(one, 1)
     finally:
         one.execute("update tocsin.config_head set revision = %s", (revision,))
