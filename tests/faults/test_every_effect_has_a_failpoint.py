@@ -20,7 +20,6 @@ WITHOUT = {
     "streams.seal_key.signing_key": "an empty folder, made before the key, which has a failpoint",
     "streams.store.erasing.erase": "reads what is to be erased; the save has failpoints",
     "streams.store.migrate.migrate": "before any role starts, in one transaction that is made again",
-    "streams.store.postgres.config": "reads the objects of the configuration",
     "streams.store.recorder.transaction": "opens a transaction for others, who have the failpoints",
     "streams.topics._create": "before any role starts, and made again when it exists already",
     "projections.rebuild._compare": "reads, in a snapshot",
