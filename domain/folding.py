@@ -137,6 +137,7 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     past = Past(flips, group.ended_at)
     why = suppression(book.config, facts, routed, book.inhibitor(alert, sides), past, now)
     flaps = begins_to_flap(routed, flips)
+    wait = 0.0 if flaps else routed.group_wait
     place = place_in(book, stream, why is None, _reopens_after(routed, now))
     if place.is_new and (joins := joining.join(book, facts, routed, report.receipt.integration, fingerprint, now)):
         place = replace(place, incident=joins.incident, joins=joins)
@@ -162,10 +163,10 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
     elif place.joins:
         joining.attach(book, new, place.joins, now)
     elif place.is_new:
-        _open(book, report, new, place, replace(routed, group_wait=0.0) if flaps else routed, now)
+        _open(book, report, new, place, routed, now, wait)
         joining.stand(book, facts, routed, new, now)
     elif place.reopens:
-        reopen(book, place.incident or "", now + timedelta(seconds=0.0 if flaps else routed.group_wait))
+        reopen(book, place.incident or "", now + timedelta(seconds=wait))
         stepping.make_worse(book, place.incident or "", new.severity, new.id)
     else:
         worse = stepping.make_worse(book, place.incident or "", new.severity, new.id)
@@ -246,8 +247,10 @@ def _fired(
     )
 
 
-def _open(book: Book, report: Report, new: AlertRow, place: Place, routed: routing.Routing, now: datetime) -> None:
-    ready_at = now + timedelta(seconds=routed.group_wait)
+def _open(
+    book: Book, report: Report, new: AlertRow, place: Place, routed: routing.Routing, now: datetime, wait: float
+) -> None:
+    ready_at = now + timedelta(seconds=wait)
     first_at = max(report.hold, ready_at) if report.hold else ready_at
     held = Held(report.receipt.partition, ready_at) if report.hold else None
     started_at = report.alert.source_time or report.receipt.received_at

@@ -50,8 +50,8 @@ MUTANTS = {
     ),
     "group_wait is forgotten": (
         "domain/folding.py",
-        "ready_at = now + timedelta(seconds=routed.group_wait)",
-        "ready_at = now",
+        "    wait = 0.0 if flaps else routed.group_wait",
+        "    wait = 0.0",
     ),
     "an acknowledgement leaves queued pages": (
         "domain/stepping.py",
