@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.examples import SILENCE
 from schemas.problems import MEDIA_TYPE
+from streams import silencing
 from tests.fuzzing import (
     ALONE,
     BODY_LIMIT,
@@ -88,11 +90,13 @@ class Asking:
     case: Any
     headers: dict[str, str] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    most: int = silencing.MOST
 
     def ask(self) -> Any:
         """Send it. Fails for what is not described, and for a problem that does not say what to do."""
         headers = {"Authorization": f"Bearer {token_of(self.label)}", **self.headers}
-        response = self.case.call(session=self.target.client, headers=headers, **self.more)
+        with patch.object(silencing, "MOST", self.most):
+            response = self.case.call(session=self.target.client, headers=headers, **self.more)
         assert response.status_code != 500, response.text
         self.case.validate_response(response, checks=CHECKS)
         self.target.count(self.label, response)
@@ -312,6 +316,11 @@ def wrong(asking: Asking, _: int) -> None:
         asking.raw(b"[]")
 
 
+def full(asking: Asking, _: int) -> None:
+    """One more, where there are as many as there may be."""
+    asking.most = 0
+
+
 def text(asking: Asking, turn: int) -> None:
     """What is not JSON by its own word, or packed."""
     sent = {"Content-Encoding": "gzip"} if turn % 2 or not examples(asking.label) else {"Content-Type": "text/plain"}
@@ -331,6 +340,7 @@ TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
     "ack_not_allowed": not_taken,
     "referenced": referenced,
     "precondition_failed": stale,
+    "too_many": full,
     "body_too_large": lambda asking, _: asking.raw(b" " * (BODY_LIMIT + 1)),
     "unsupported_media_type": text,
     "unsupported_payload": lambda asking, turn: asking.raw((b"{}", b"[]", b'{"alert_name": 1}')[turn % 3]),

@@ -334,7 +334,7 @@ def test_what_it_would_hide_is_told_by_the_severity_that_silences_read(read: Rea
 def test_what_it_would_hide_may_be_a_missed_heartbeat(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an integration that is not configured `@source` is its name, as wherever alerts are looked at."""
     missed = Alert("backup", AlertStatus.FIRING, Severity.CRITICAL, {"alertname": "HeartbeatMissed"})
-    found = CriticalAlerts((CriticalAlert("INC-1", HEARTBEAT, None, missed),), True)
+    found = CriticalAlerts((CriticalAlert("INC-1", "backup", "platform", HEARTBEAT, None, missed),), True)
     monkeypatch.setattr(world.queries, "critical_alerts", lambda: found)
     for source, warnings in (("alertmanager", []), (HEARTBEAT, [f"INC-1 {HIDDEN}"])):
         assert post(world, body(world, matcher("@source", source))).json()["warnings"] == warnings
