@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
+import structlog
 from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
@@ -19,6 +20,8 @@ from psycopg.rows import DictRow, dict_row
 from streams.failpoints import effect, reach
 from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping_unless_fresh
 from streams.store.statements import Statements
+
+log = structlog.get_logger()
 
 INSERT_LOCK = 7201
 EVENTS_TABLE = "stored_events"
@@ -50,8 +53,27 @@ from unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[])
 """
 
 
+ENDED = """
+select pid, pg_terminate_backend(pid) as ended from pg_locks join pg_stat_activity using (pid)
+where locktype = 'advisory' and (classid, objid, objsubid) = (0, %s, 1) and granted
+  and database = (select oid from pg_database where datname = current_database()) and usename = current_user
+  and wait_event_type = 'Client' and state_change < clock_timestamp() - make_interval(secs => %s)
+"""
+"""Ends who has the insert lock and has not been heard of for so many seconds. Source: "pg_locks" and "Wait Event Types"
+in the documentation of Postgres."""
+
+
 def nothing(cursor: psycopg.Cursor[DictRow]) -> None:
     """No more than the events and what was sent with them."""
+
+
+def end_who_stands_still(cursor: psycopg.Cursor[Any], seconds: float) -> None:
+    """End the session that has had the insert lock, and said nothing, for longer than that.
+
+    Its client, if it goes on, finds that its save has failed. Raises psycopg.Error.
+    """
+    for session in cursor.execute(ENDED, (INSERT_LOCK, seconds)).fetchall():
+        log.warning("store.lock_taken_away", **session, seconds=seconds)
 
 
 class Datastore(PostgresDatastore):
@@ -86,7 +108,7 @@ class Datastore(PostgresDatastore):
             originator_id_type="text",
         )
         self._kept = threading.local()
-        self._idle = int(statement_timeout * 1000)
+        self.patience = statement_timeout
         asked = conninfo_to_dict(dsn)
         settings = (
             f"-c search_path={schema} -c statement_timeout={int(statement_timeout * 1000)}"
@@ -136,7 +158,7 @@ class Datastore(PostgresDatastore):
         for longer than a statement may take.
         """
         with super().get_connection() as connection:
-            connection.execute(f"set idle_session_timeout = {self._idle}")
+            connection.execute(f"set idle_session_timeout = {int(self.patience * 1000)}")
             self._kept.connection = connection
             try:
                 yield connection
@@ -155,6 +177,7 @@ class Recorder(PostgresProcessRecorder):
     def __init__(self, datastore: Datastore) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
         self._keeping = datastore.keeping
+        self._patience = datastore.patience
 
     def create_table(self) -> None:
         """Nothing: tables are made by numbered migrations."""
@@ -173,7 +196,7 @@ class Recorder(PostgresProcessRecorder):
         (the save may have happened).
         """
         reach("save:begin")
-        with self.transaction() as cursor:
+        with self._behind_nobody_still(), self.transaction() as cursor:
             with Statements.sent(cursor.connection) as sends:
                 sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
                 with_them(sends)
@@ -193,7 +216,7 @@ class Recorder(PostgresProcessRecorder):
         They do not wait for one that stands still (a process that is stopped): Postgres ends its session, and the lock
         with it, after the statement time-out. What it then saves fails, since it saves on the connection that is gone.
         """
-        with self._keeping() as connection:
+        with self._behind_nobody_still(), self._keeping() as connection:
             try:
                 with effect("lock"):
                     connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
@@ -201,6 +224,21 @@ class Recorder(PostgresProcessRecorder):
             finally:
                 if not connection.closed:  # whatever went wrong, it does not go back to the pool with the lock
                     connection.execute("select pg_advisory_unlock_all()")
+
+    @contextmanager
+    def _behind_nobody_still(self) -> Iterator[None]:
+        """Whoever waits for a lock in vain ends the session of one that stands still with the insert lock.
+
+        Postgres does so itself where a client leaves a transaction idle, but not between the statements of a pipeline,
+        nor always when the client was stopped (SIGSTOP, a paused machine) while it waited for the lock.
+        """
+        try:
+            yield
+        except OperationalError as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                with self.datastore.cursor() as cursor:
+                    end_who_stands_still(cursor, self._patience)
+            raise
 
     @staticmethod
     def _columns(events: Sequence[StoredEvent], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:

@@ -10,14 +10,16 @@ from typing import Any
 
 import psutil
 import psycopg
+from psycopg.rows import dict_row
 
-from streams.store.recorder import INSERT_LOCK
+from streams.store.postgres import LOCK_TIMEOUT, STATEMENT_TIMEOUT
+from streams.store.recorder import INSERT_LOCK, end_who_stands_still
 
 WAITERS = "select count(*) from pg_locks where locktype = 'advisory' and objid = %s and not granted and database ="
 LONGEST = 8.0
 """Seconds that somebody is waited for who should come to the lock; a role that was killed comes later, alone."""
 HELD = 20.0
-"""Seconds within which a save that stands still has lost the lock, by Postgres' own limits."""
+"""Seconds within which a save that stands still has lost the lock, by Postgres' own limits or by who waits for it."""
 
 
 @contextmanager
@@ -89,7 +91,16 @@ def _waits(connection: psycopg.Connection[Any], wanted: int) -> bool:
 
 
 def _lock(connection: psycopg.Connection[Any]) -> None:
-    connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+    """As whoever saves does it: who waits in vain looks whether somebody stands still."""
+    connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT}s'")
+    while True:
+        try:
+            connection.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+        except psycopg.errors.LockNotAvailable:
+            with connection.cursor(row_factory=dict_row) as cursor:
+                end_who_stands_still(cursor, STATEMENT_TIMEOUT)
+        else:
+            return
 
 
 def _unlock(connection: psycopg.Connection[Any]) -> None:

@@ -1,12 +1,16 @@
 """A Postgres that is frozen: its kernel takes everything, it answers nothing, and nobody waits for it for ever."""
 
+import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import psutil
 import psycopg
@@ -26,6 +30,8 @@ from streams.store.migrate import migrate
 from streams.store.outages import Outages
 from streams.store.postgres import SCHEMA, PostgresStore
 from streams.store.progress import Progress
+from streams.store.recorder import INSERT_LOCK
+from streams.store.statements import Statements
 from tests.stack import until
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -203,6 +209,69 @@ def test_others_do_not_wait_for_somebody_who_has_the_store_to_himself_and_stands
     finally:
         still.close()
         other.close()
+
+
+REFUSED = 3
+"""What the process that saves exits with."""
+WAITERS = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+
+
+@pytest.mark.parametrize("frozen_after", ["it waited for the lock", "it sent the lock alone"])
+def test_others_do_not_wait_for_a_process_that_got_the_lock_while_it_was_stopped(
+    server: Server, frozen_after: str
+) -> None:
+    """Nor for one that has sent a part of what it saves: Postgres has no limit for the rest, and none that it keeps for
+    a client that was stopped while it waited."""
+    other = PostgresStore(server.dsn, statement_timeout=STATEMENT_TIMEOUT, lock_timeout=0.5)
+    incident = ids.incident_stream("default", f"group-{frozen_after}", 1)
+    holder = psycopg.connect(server.dsn, autocommit=True)
+    holder.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+    saver = multiprocessing.get_context("spawn").Process(
+        target=save_in_a_process, args=(server.dsn, incident, frozen_after)
+    )
+    saver.start()
+    try:
+        until("a process that waits for the lock", lambda: holder.execute(WAITERS).fetchone())
+        os.kill(saver.pid or 0, signal.SIGSTOP)
+        holder.close()
+        mine = opening(other, ids.incident_stream("default", f"group-{frozen_after}", 2))
+        began = time.monotonic()
+        until("the lock", lambda: _saved(other, mine) or None)
+        assert time.monotonic() - began < STATEMENT_TIMEOUT + SLACK
+        os.kill(saver.pid or 0, signal.SIGCONT)
+        saver.join(10)
+        assert saver.exitcode == REFUSED
+        assert other.load([incident])[incident].version == 0
+    finally:
+        saver.kill()
+        saver.join()
+        other.close()
+
+
+def save_in_a_process(dsn: str, incident: str, frozen_after: str) -> None:
+    """Save an incident; exit with `REFUSED` if that was not to be. `frozen_after` is how much is sent at once."""
+    store = PostgresStore(dsn, statement_timeout=STATEMENT_TIMEOUT, lock_timeout=10)
+    save = opening(store, incident)
+    if frozen_after == "it sent the lock alone":
+        execute = Statements.execute
+
+        def slow(sends: Statements, *args: Any) -> Any:
+            sent = execute(sends, *args)
+            time.sleep(0.5)
+            return sent
+
+        Statements.execute = slow  # type: ignore[method-assign]
+    try:
+        store.save(save)
+    except Unavailable:
+        sys.exit(REFUSED)
+
+
+def _saved(store: Store, save: Save) -> bool:
+    with suppress(Unavailable):
+        store.save(save)
+        return True
+    return False
 
 
 def test_a_seat_is_lost_and_taken_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
