@@ -18,9 +18,10 @@ CHANNEL = "tocsin"
 IS = "pages.status || '' = "
 """Asks what no index knows, where the key is known: an index of all that is queued is no way to a few by key."""
 SNAPSHOT_EVERY = 200
-"""Events of one stream between snapshots at least: loading reads so many, or..."""
+"""Events of one stream between snapshots at least, and what loading reads at most, unless..."""
 SNAPSHOT_SHARE = 4
-"""...the number of alerts that fire in a group divided by this, if that is more: a snapshot names all of them."""
+"""...more than so many times as many alerts fire in a group. A snapshot names all of them, so there are fewer then: one
+after as many events as a quarter to a half of the alerts that fire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,13 +311,12 @@ def _write_inputs(sends: Statements, save: Save) -> None:
 
 
 def write_snapshots(sends: Statements, states: Mapping[str, Loaded], entries: Sequence[Entry]) -> None:
-    """Keep the states of streams that have grown by as many events as `_every` says."""
+    """Keep the states of streams that have grown enough since they were kept."""
     first: dict[str, int] = {}
     for entry in entries:
         first.setdefault(entry.stream, entry.version)
     for stream, loaded in sorted(states.items()):
-        every = _every(loaded)
-        if loaded.version // every > (first[stream] - 1) // every:
+        if is_kept(first[stream] - 1, loaded):
             sends.execute(
                 "insert into snapshots (stream, version, state, tip, last_at) values (%s, %s, %s, %s, %s)"
                 " on conflict (stream) do update set version = excluded.version, state = excluded.state,"
@@ -325,6 +325,12 @@ def write_snapshots(sends: Statements, states: Mapping[str, Loaded], entries: Se
             )
 
 
-def _every(loaded: Loaded) -> int:
+def is_kept(before: int, loaded: Loaded) -> bool:
+    """Whether a stream gets a snapshot now that it has grown from version `before`.
+
+    That is so at every multiple of a distance, which doubles when twice as many alerts fire: were it to follow their
+    number, it would move with the version, and either be a multiple all the time.
+    """
     firing = len(loaded.state.firing) if isinstance(loaded.state, Group) else 0
-    return max(SNAPSHOT_EVERY, firing // SNAPSHOT_SHARE)
+    distance = SNAPSHOT_EVERY << (firing // (SNAPSHOT_EVERY * SNAPSHOT_SHARE)).bit_length()
+    return loaded.version // distance > before // distance
