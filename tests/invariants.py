@@ -100,7 +100,7 @@ def what_is_spoken_of_is_announced_and_nothing_else(world: MemoryWorld) -> None:
     for stream in {event.stream for event in log if stream_kind(event.stream) == "group"}:
         group = store.load([stream])[stream].state
         assert isinstance(group, groups.Group)
-        assert group.acknowledged.items() <= group.firing.items()
+        assert all(group.firing.get(name) == episode for name, episode in group.acknowledged.items())
         for name in group.firing:
             row = store.alerts([name])[name]
             assert (row.status, row.episode, row.group) == ("firing", group.firing[name], stream)

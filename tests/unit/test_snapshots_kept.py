@@ -1,10 +1,10 @@
 """How often the state of a stream is kept beside its events: seldom enough to be cheap, often enough to load fast."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from immutables import Map
 
 from domain.book import Loaded
 from domain.groups import Group
@@ -14,10 +14,14 @@ AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 LONGEST = 20_000
 
 
+ALERTS = [Map()]
+"""So many alerts that fire."""
+for name in range(LONGEST + 400):
+    ALERTS.append(ALERTS[-1].set(str(name), 1))
+
+
 def stream(version: int, firing: int) -> Loaded:
-    """Only how many alerts fire is looked at."""
-    alerts: Any = range(firing)
-    return Loaded(Group(1, "incident-1", alerts, {1: firing}), version, b"tip", AT)
+    return Loaded(Group(1, "incident-1", ALERTS[firing], {1: firing}), version, b"tip", AT)
 
 
 @given(st.integers(1, 400), st.integers(0, 50))
