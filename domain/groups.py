@@ -18,6 +18,7 @@ from domain.severity import Severity
 from domain.suppression import Suppression, SuppressionReason
 
 V = TypeVar("V")
+_OF_ALERTS = ("firing", "suppressed", "acknowledged", "flapping")
 TROUBLES = ("undecidable:", "lost:")
 """How the keys of groups begin that have no alerts, but an incident about trouble with them (`domain.troubles`)."""
 
@@ -241,8 +242,10 @@ class Group:
     flapping: Mapping[str, tuple[int, float]] = Map()
 
     def __post_init__(self) -> None:
-        for name in ("firing", "suppressed", "acknowledged", "flapping"):
-            object.__setattr__(self, name, _kept(getattr(self, name)))
+        for name in _OF_ALERTS:
+            alerts = getattr(self, name)
+            if not isinstance(alerts, Map):
+                object.__setattr__(self, name, Map(alerts))
 
     def incident_of(self, episode: int) -> str | None:
         """The incident that an episode belongs to; None when it belongs to none, or is long over."""

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
 from psycopg.rows import DictRow
 
 from domain.book import Book
@@ -123,8 +122,7 @@ def _saved(recorder: Recorder, book: Book, refs: Sequence[str], kept: int, what:
         counts.update(_blank(cursor, refs, what), in_events=_in_events(cursor, what))
 
     with answers():
-        events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
-        position = recorder.save(events, prepared.hashes, lambda sends: write_rows(sends, Save(book)), blank)
+        position = recorder.save(prepared.events, prepared.hashes, lambda sends: write_rows(sends, Save(book)), blank)
     return Erased(payloads=len(refs), kept=kept, position=position, **counts)
 
 

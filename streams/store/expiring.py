@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import LiteralString
 
-from eventsourcing.persistence import StoredEvent
-
 from domain.book import Book
 from domain.decision import Actor, Cause
 from domain.erasing import PayloadErased, erasure_stream
@@ -81,5 +79,4 @@ def _save(recorder: Recorder, book: Book, refs: Sequence[str]) -> None:
         sends.execute(BLANK, {"refs": list(refs)})
 
     with answers():
-        events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
-        recorder.save(events, prepared.hashes, rows)
+        recorder.save(prepared.events, prepared.hashes, rows)

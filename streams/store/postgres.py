@@ -14,9 +14,6 @@ from operator import itemgetter
 from typing import Any, LiteralString, cast
 
 import psycopg
-from eventsourcing.persistence import (
-    StoredEvent,
-)
 from psycopg.rows import DictRow
 
 from domain.alerts import AlertRow, AlertStatus
@@ -261,9 +258,8 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings, Hearing):
             writing.write_rows(sends, save)
             writing.write_snapshots(sends, prepared.states, save.book.entries)
 
-        events = [StoredEvent(e.stream, e.version, e.event.type, state) for e, state in prepared.events]
         with answers():
-            return self._recorder.save(events, prepared.hashes, rows, after)
+            return self._recorder.save(prepared.events, prepared.hashes, rows, after)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

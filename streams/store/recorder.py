@@ -12,11 +12,12 @@ from typing import Any
 
 import psycopg
 import structlog
-from eventsourcing.persistence import DataError, IntegrityError, OperationalError, StoredEvent
+from eventsourcing.persistence import DataError, IntegrityError, OperationalError
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresProcessRecorder
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
+from domain.book import Entry
 from streams.failpoints import effect, reach
 from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping_unless_fresh
 from streams.store.statements import Statements
@@ -39,6 +40,8 @@ BY_KEY = {
 may be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method Configuration" in the
 documentation of Postgres."""
 
+Encoded = tuple[Entry, bytes]
+"""An event, and the bytes that are kept of it."""
 Sending = Callable[[Statements], None]
 """Sends what changes under the insert lock beside the events."""
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
@@ -187,7 +190,7 @@ class Recorder(PostgresProcessRecorder):
         return self.datastore.transaction(commit=True)
 
     def save(
-        self, events: Sequence[StoredEvent], hashes: Sequence[bytes], with_them: Sending, after: Extra = nothing
+        self, events: Sequence[Encoded], hashes: Sequence[bytes], with_them: Sending, after: Extra = nothing
     ) -> int:
         """Insert `events` with their `hashes`, and what `with_them` sends, then run `after`: one transaction.
 
@@ -241,11 +244,11 @@ class Recorder(PostgresProcessRecorder):
             raise
 
     @staticmethod
-    def _columns(events: Sequence[StoredEvent], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:
+    def _columns(events: Sequence[Encoded], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:
         return (
-            [event.originator_id for event in events],
-            [event.originator_version for event in events],
-            [event.topic for event in events],
-            [event.state for event in events],
+            [entry.stream for entry, _ in events],
+            [entry.version for entry, _ in events],
+            [entry.event.type for entry, _ in events],
+            [state for _, state in events],
             list(hashes),
         )
