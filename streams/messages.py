@@ -14,6 +14,7 @@ from domain.alerts import Alert
 from domain.book import PageRow
 from domain.config import Config
 from domain.escalations import Escalation
+from domain.events import State
 from domain.groups import Group
 from domain.incidents import Incident
 from domain.pages import Page
@@ -228,18 +229,25 @@ def _flaps(store: Store, incidents: Mapping[str, Incident]) -> dict[str, str]:
     groups = store.load({part.group for incident in incidents.values() for part in incident.groups})
     found = {}
     for name, incident in incidents.items():
-        for part in incident.groups:
-            state = groups[part.group].state
-            if isinstance(state, Group) and state.incident_of(part.episode) == name and state.flapping:
-                found[name] = _flapping(tuple(state.flapping.values()))
+        parts = ((groups[part.group].state, part.episode) for part in incident.groups)
+        flapping = [often for state, episode in parts for often in _flapping_in(state, episode, name)]
+        if flapping:
+            found[name] = _flapping(flapping)
     return found
 
 
-def _flapping(alerts: tuple[tuple[int, float], ...]) -> str:
-    changes, within = alerts[0]
-    what = "an alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
-    often = f"changed {changes} times in {span(timedelta(seconds=within))}"
-    return f"{what} of it {often}; no more is said of that until it was steady for a while"
+def _flapping_in(state: State, episode: int, incident: str) -> list[tuple[int, float]]:
+    """How often each flapping alert of a group's episode has changed, in how many seconds; if it is this incident's."""
+    if not isinstance(state, Group) or state.incident_of(episode) != incident:
+        return []
+    return [often for alert, often in state.flapping.items() if state.firing.get(alert) == episode]
+
+
+def _flapping(alerts: Sequence[tuple[int, float]]) -> str:
+    changes, within = max(alerts)
+    what = "an alert of it changed" if len(alerts) == 1 else f"{len(alerts)} alerts of it changed up to"
+    often = f"{what} {changes} times in {span(timedelta(seconds=within))}"
+    return f"{often}; no more is said of that until it was steady for a while"
 
 
 def _line(

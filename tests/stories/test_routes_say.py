@@ -107,6 +107,25 @@ def test_whoever_has_an_incident_is_not_called_away_by_what_begins_to_flap_in_it
     world.ack("INC-1")
 
 
+def test_of_several_alerts_that_flap_it_is_said_how_many_they_are(world: MemoryWorld) -> None:
+    world.fire("Down", service="payments", kind="flaps", pod="steady")
+    world.expect_page("ada", "INC-1")
+    world.ack("INC-1")
+    for pod in ("b", "c"):
+        for _ in range(2):
+            world.fire("Down", service="payments", kind="flaps", pod=pod)
+            world.end("Down", service="payments", kind="flaps", pod=pod)
+            world.advance(minutes=1)
+        world.fire("Down", service="payments", kind="flaps", pod=pod)
+    world.command("unack", "INC-1")
+    assert "2 alerts of it changed up to 5 times in 30 min" in world.expect_page("ada", "INC-1").text
+    world.ack("INC-1")
+    world.end("Down", service="payments", kind="flaps", pod="b")
+    world.command("unack", "INC-1")
+    assert "an alert of it changed 5 times in 30 min" in world.expect_page("ada", "INC-1").text
+    world.ack("INC-1")
+
+
 def test_what_begins_to_flap_after_everybody_was_told_in_vain_is_told_of_once(world: MemoryWorld) -> None:
     world.fire("Down", service="payments", kind="flaps", pod="steady")
     for person in ("ada", "grace", "ada", "grace"):
