@@ -224,8 +224,8 @@ class Group:
 
     `incident` is that of the latest episode, None before the first; `earlier` has those of the episodes before it that
     still have firing alerts. `suppressed` says of which firing alerts nothing is said; one that began so belongs to no
-    episode (0) until it is released or another alert opens one. `key` is the group key, `ended_at` when the last alert
-    of the latest episode ended, if none fires.
+    episode (0) until it is released or another alert opens one; `hushed` counts them by episode. `key` is the group
+    key, `ended_at` when the last alert of the latest episode ended, if none fires.
     `acknowledged` are the firing alerts that somebody has, each with its episode; `flapping` those that fire and have
     begun to flap with that, each with how often they have changed in how many seconds.
     """
@@ -240,6 +240,7 @@ class Group:
     earlier: Mapping[int, str] = field(default_factory=dict)
     acknowledged: Mapping[str, int] = Map()
     flapping: Mapping[str, tuple[int, float]] = Map()
+    hushed: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _OF_ALERTS:
@@ -257,7 +258,7 @@ class Group:
 
     def loud_in(self, episode: int) -> int:
         """How many firing alerts of this episode are spoken of."""
-        return self.firing_in(episode) - sum(self.firing[alert] == episode for alert in self.suppressed)
+        return self.firing_in(episode) - self.hushed.get(episode, 0)
 
     def unanswered_in(self, episode: int) -> int:
         """How many of these nobody has acknowledged."""
@@ -298,7 +299,7 @@ def evolve(group: Group, event: GroupEvent) -> Group:
             return replace(group, earlier={**group.earlier, event.episode: event.incident})
         case AlertSuppressed():
             why = Suppression(event.reason, event.rule, event.until, event.by, event.by_group)
-            return replace(group, suppressed=_kept(group.suppressed).set(event.alert, why), key=event.group_key)
+            return replace(_hushed(group, event.alert, why), key=event.group_key)
         case AlertSeverityChanged():
             return group
         case AlertFlapping():
@@ -322,31 +323,43 @@ def _ended(group: Group, episode: int, at: datetime) -> Group:
 
 def _placed(group: Group, alert: str, episode: int | None) -> Group:
     """The group with an alert firing in an episode and spoken of, or (None) not firing."""
-    firing, counts, earlier = _without(group.firing, alert), dict(group.counts), group.earlier
+    firing, counts, earlier = _without(group.firing, alert), group.counts, group.earlier
     before = group.firing.get(alert)
     if before is not None:
-        counts[before] -= 1
-        if not counts[before]:
-            del counts[before]
-            if before in earlier:
-                earlier = {number: incident for number, incident in earlier.items() if number != before}
+        counts = _counted(counts, before, -1)
+        if before in earlier and before not in counts:
+            earlier = {number: incident for number, incident in earlier.items() if number != before}
     if episode is not None:
         firing = firing.set(alert, episode)
-        counts[episode] = counts.get(episode, 0) + 1
+        counts = _counted(counts, episode, 1)
+    hushed = group.hushed
+    if before is not None and alert in group.suppressed:
+        hushed = _counted(hushed, before, -1)
     suppressed = _without(group.suppressed, alert)
     taken = group.acknowledged if episode is not None else _without(group.acknowledged, alert)
     flaps = _without(group.flapping, alert)
     same = (group.key, group.ended_at)
-    return Group(group.episode, group.incident, firing, counts, suppressed, *same, earlier, taken, flaps)
+    return Group(group.episode, group.incident, firing, counts, suppressed, *same, earlier, taken, flaps, hushed)
 
 
 def _joined(group: Group, event: belonging.AlertJoined) -> Group:
-    suppressed, taken = _kept(group.suppressed), _kept(group.acknowledged)
-    if event.suppressed:
-        suppressed = suppressed.set(event.alert, event.suppressed)
+    joined = _hushed(group, event.alert, event.suppressed) if event.suppressed else group
     if event.acknowledged:
-        taken = taken.set(event.alert, event.episode)
-    return replace(group, suppressed=suppressed, acknowledged=taken)
+        joined = replace(joined, acknowledged=_kept(joined.acknowledged).set(event.alert, event.episode))
+    return joined
+
+
+def _hushed(group: Group, alert: str, why: Suppression) -> Group:
+    """The group with nothing said of a firing alert."""
+    known = _kept(group.suppressed)
+    hushed = group.hushed if alert in known else _counted(group.hushed, group.firing[alert], 1)
+    return replace(group, suppressed=known.set(alert, why), hushed=hushed)
+
+
+def _counted(counts: Mapping[int, int], episode: int, by: int) -> Mapping[int, int]:
+    """The counts of episodes with that of one changed; what is none is left out."""
+    changed = {**counts, episode: counts.get(episode, 0) + by}
+    return {number: count for number, count in changed.items() if count}
 
 
 def _without(alerts: Mapping[str, V], alert: str) -> Map[str, V]:

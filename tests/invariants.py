@@ -101,6 +101,8 @@ def what_is_spoken_of_is_announced_and_nothing_else(world: MemoryWorld) -> None:
         group = store.load([stream])[stream].state
         assert isinstance(group, groups.Group)
         assert all(group.firing.get(name) == episode for name, episode in group.acknowledged.items())
+        assert group.counts == Counter(group.firing.values())
+        assert group.hushed == Counter(group.firing[name] for name in group.suppressed)
         for name in group.firing:
             row = store.alerts([name])[name]
             assert (row.status, row.episode, row.group) == ("firing", group.firing[name], stream)
