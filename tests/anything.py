@@ -121,7 +121,7 @@ MAPPINGS = st.builds(
 
 Place = tuple[str | int, ...]
 RIGHT: dict[str, Any] = yaml.safe_load(SECURED)
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(
             None,

@@ -54,7 +54,7 @@ OPERATIONS: Mapping[str, dict[str, Any]] = {
 
 def documented(label: str) -> dict[str, str]:
     """What an operation may answer: kinds of problems, and statuses that are no problem; each with its status."""
-    found = {}
+    found: dict[str, str] = {}
     for status, response in OPERATIONS[label]["responses"].items():
         named = re.findall(r"`(\w+)`", response["description"]) if status >= "400" else []
         found |= dict.fromkeys(named or [status], status)
@@ -140,7 +140,8 @@ def target(dsn: str) -> Iterator[Target]:
             incidents, cursors = lived_through(world)
             alerts = {one["name"]: one["id"] for one in world.ask("/api/v1/alerts")["alerts"]}
             intake.world = world
-            with asgi.get_client(front.app, max_stream_events=1) as client:
+            app: Any = front.app  # ASGI alike, but Starlette's types have other mappings
+            with asgi.get_client(app, max_stream_events=1) as client:
                 schema = schemathesis.openapi.from_asgi("/openapi.json", front.app)
                 made = Target(schema, client, incidents, (), alerts, cursors)
                 policy = OBJECTS["escalation_policies"]

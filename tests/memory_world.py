@@ -43,7 +43,7 @@ ORG = "default"
 FAILED = (expiry.FAILED, heartbeating.FAILED, pager.FAILED, reviewing.FAILED)
 PERSON = Cause(Actor("user", "ada"), "api", "command/test", "test", "test")
 SETTINGS = Settings()
-VERBS = {
+VERBS: Mapping[str, commands.PersonCommand] = {
     "ack": incidents.Acknowledge(),
     "unack": incidents.Unacknowledge(),
     "start": incidents.Start(),

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ LINE = PageLine(
 )
 
 
-def message(key: str = "delivery-1", **changes: object) -> Message:
+def message(key: str = "delivery-1", **changes: Any) -> Message:
     return replace(Message(key=key, to=ADDRESS, person_id="ada", lines=(replace(LINE, first=False),)), **changes)
 
 
@@ -63,7 +64,10 @@ async def memory(stack: AsyncExitStack) -> Situation:
         if mood != "well":
             channel.script(moods[mood], arrives=mood == "silent")
 
-    return Situation(channel, provider, lambda: [each.key for each in (*channel.delivered, *channel.notices)])
+    def arrived() -> list[str]:
+        return [page.key for page in channel.delivered] + [notice.key for notice in channel.notices]
+
+    return Situation(channel, provider, arrived)
 
 
 async def email(stack: AsyncExitStack) -> Situation:

@@ -110,6 +110,7 @@ def test_a_golden_event_fits_its_schema_and_nothing_less_does(event_type: str) -
     golden = json.loads((GOLDEN / f"{event_type}.json").read_text(encoding="utf-8"))
     check = validator(event_type)
     check.validate(golden)
+    assert isinstance(check.schema, dict)
     for path in ((), ("data",), ("decision",), ("decision", "cause")):
         for name in resolve_required(check.schema, path):
             with pytest.raises(ValidationError):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from domain import incidents
-from domain.config import ContactMethod, Team, User
+from domain.config import ConfigObject, ContactMethod, Team, User
 from domain.incidents import Incident
 from schemas.events import decode, hash_event
 from streams.configuring import apply
@@ -41,8 +41,8 @@ def test_the_log_is_read_as_of_a_time(store: Store) -> None:
     write(store, INCIDENT, incidents.Acknowledged(), at=AT + 5 * second)
     write(store, OTHER, opened(2), incidents.Acknowledged(), at=AT + 2 * second)  # decided on a slower clock
 
-    def positions(*asked: int, as_of: datetime | None) -> list[int]:
-        return [event.position for event in store.tail(*asked, as_of=as_of)]
+    def positions(after: int, limit: int, as_of: datetime | None) -> list[int]:
+        return [event.position for event in store.tail(after, limit, as_of)]
 
     assert positions(0, 10, as_of=AT - second) == []
     assert positions(0, 10, as_of=AT) == [1]
@@ -136,7 +136,7 @@ def test_a_change_of_configuration_is_an_event_and_makes_older_decisions_conflic
     before.begin(CAUSE, AT)
     before.write(INCIDENT, opened())
     ada = User("ada", "Ada Example", (ContactMethod("email", "ada@example.test"),))
-    objects = {("user", "ada"): ada, ("team", "platform"): Team("platform")}
+    objects: dict[tuple[str, str], ConfigObject] = {("user", "ada"): ada, ("team", "platform"): Team("platform")}
     applied = apply(store, "default", objects, CAUSE, AT, b"salt")
     assert applied.changes == (("team", "platform", "create"), ("user", "ada", "create"))
     assert store.config().users["ada"] == ada

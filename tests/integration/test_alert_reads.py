@@ -83,7 +83,8 @@ def test_pages_follow_each_other_without_gap_or_repeat(world: ReadWorld) -> None
             world.advance(seconds=5)
 
     def pages(**query: object) -> list[list[str]]:
-        found, cursor = [], {}
+        found: list[list[str]] = []
+        cursor: dict[str, Any] = {}
         while True:
             listed = world.ask("/api/v1/alerts", **query, **cursor)
             found.append(names(listed))

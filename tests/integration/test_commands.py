@@ -99,13 +99,14 @@ def test_what_a_person_calls_it_is_in_no_event(world: GatewayWorld) -> None:
 
 
 def test_team_and_policy_are_the_services_or_the_roots_or_said(world: GatewayWorld) -> None:
-    for body, team, policy in [
+    said: list[tuple[dict[str, Any], str, str]] = [
         ({}, "platform", "two-steps"),
         ({"service": "catalogue"}, "search", "search-only"),
         ({"service": "catalogue", "policy": "nobody"}, "search", "nobody"),
         ({"team": "search", "policy": "search-only"}, "search", "search-only"),
         ({"team": "platform"}, "platform", "two-steps"),
-    ]:
+    ]
+    for body, team, policy in said:
         made = state(world, create(world, title="x", **body).json()["name"])
         assert (made.team, made.policy) == (team, policy)
 
@@ -135,10 +136,10 @@ def test_an_incident_whose_policy_is_gone_is_reopened_by_the_roots(world: Gatewa
     [opened_] = [e for e in world.store.tail(0, 1000) if isinstance(e.event, incidents.Opened)]
     remove(world, "policy", "nobody")
     assert world.tell(name, "reopen").json()["status"] == "triggered"
-    [running] = [e for e in world.store.tail(0, 1000) if e.type == "escalation.started.v1" and e.event.run == 2]  # type: ignore[union-attr]
+    [running] = [e for e in world.store.tail(0, 1000) if e.type == "escalation.started.v1" and e.event.run == 2]
     found = world.store.load([running.stream])[running.stream].state
     assert isinstance(found, Escalation) and found.policy and found.policy.id == "two-steps"
-    assert running.event.incident == opened_.stream  # type: ignore[union-attr]
+    assert running.event.incident == opened_.stream
 
 
 def remove(world: GatewayWorld, kind: str, name: str) -> None:

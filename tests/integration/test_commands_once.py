@@ -10,7 +10,8 @@ import pytest
 from domain import incidents
 from domain.commands import Note, Words
 from domain.decision import Actor
-from gateway.commands import Once, Origin, execute
+from gateway.commands import Origin, execute
+from gateway.once import Once
 from schemas.api import CommandAnswer
 from streams.store.base import Save, Unavailable
 from tests.asking import create, opened, problem_of, state
@@ -37,7 +38,8 @@ def test_the_same_request_under_one_key_is_decided_once(world: GatewayWorld) -> 
 
 
 def test_an_answer_stays_when_the_incident_moves_on(world: GatewayWorld) -> None:
-    name, once = opened(world), {"headers": {"Idempotency-Key": "k"}}
+    name = opened(world)
+    once: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     first = world.tell(name, "ack", **once).json()
     world.tell(name, "resolve")
     assert world.tell(name, "ack", **once).json() == first
@@ -45,7 +47,8 @@ def test_an_answer_stays_when_the_incident_moves_on(world: GatewayWorld) -> None
 
 
 def test_a_command_that_changed_nothing_is_remembered_too(world: GatewayWorld) -> None:
-    name, once = opened(world), {"headers": {"Idempotency-Key": "k"}}
+    name = opened(world)
+    once: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     world.tell(name, "ack")
     first = world.tell(name, "ack", **once).json()
     assert first["changed"] is False

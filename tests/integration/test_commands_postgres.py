@@ -10,7 +10,8 @@ import pytest
 
 from domain.commands import Create, Note, Words
 from domain.decision import Actor
-from gateway.commands import Once, Origin, execute
+from gateway.commands import Origin, execute
+from gateway.once import Once
 from gateway.parts import Parts
 from schemas.api import CommandAnswer
 from streams.store.base import Save, Unavailable

@@ -107,8 +107,12 @@ def test_a_fold_that_takes_longer_is_not_waited_for_and_the_receipt_says_what_be
 def test_while_the_database_hangs_the_alert_is_taken_all_the_same(
     world: ElasticWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def hangs(*_: object) -> dict[str, object]:
+        time.sleep(0.3)
+        return {}
+
     world.folds = False
-    monkeypatch.setattr(type(world.store), "alerts", lambda *_: time.sleep(0.3) or {})
+    monkeypatch.setattr(type(world.store), "alerts", hangs)
     assert said(world.report()) == (202, "accepted", None)
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ HOST = "127.0.0.1"
 PASSWORD = "correct horse battery"
 SECRETS = (PASSWORD.encode(), base64.b64encode(PASSWORD.encode()), b"\0tocsin\0", b"AUTH")
 TOTAL = 1.0
-SHORT = {"connect_timeout": 0.5, "total_timeout": TOTAL}
+SHORT: dict[str, Any] = {"connect_timeout": 0.5, "total_timeout": TOTAL}
 SLACK = 5.0
 """Seconds that a busy machine may be late."""
 LINE = PageLine(
@@ -53,7 +54,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def settings(port: int, authority: Authority | None = None, **changes: object) -> SmtpSettings:
+def settings(port: int, authority: Authority | None = None, **changes: Any) -> SmtpSettings:
     """STARTTLS with a password when there is an authority to trust, plain otherwise."""
     common = SmtpSettings(
         host=HOST,
@@ -175,7 +176,7 @@ def test_a_password_over_plain_smtp_is_refused_before_anything_is_sent() -> None
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, object]) -> None:
+def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="smtp: "):
         settings(1025, **wrong)
 

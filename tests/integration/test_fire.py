@@ -47,8 +47,8 @@ def tocsin(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     transport = httpx.MockTransport(lambda request: handled(world, request))
     monkeypatch.setattr(people, "Client", lambda access: Client(access, transport))
     monkeypatch.setattr(firing, "datetime", Now)
-    monkeypatch.setattr(firing.time, "sleep", sleep)
-    monkeypatch.setattr(firing.time, "monotonic", lambda: world.now().timestamp())
+    monkeypatch.setattr("compose.firing.time.sleep", sleep)
+    monkeypatch.setattr("compose.firing.time.monotonic", lambda: world.now().timestamp())
     monkeypatch.setattr(firing, "PATIENCE", 60.0)
 
     def run(*arguments: str, token: str | None = TOKEN) -> Result:

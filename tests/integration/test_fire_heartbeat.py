@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from compose import firing, people
+from compose import people
 from compose.cli import main
 from compose.client import Client
 from projections.database import READ_SCHEMA
@@ -45,7 +46,8 @@ class Site:
         return handled(self.world._front, request)
 
     def admin(self, method: str, body: object = None) -> httpx.Response:
-        return self.world._front.request(method, OBJECT, KEYS["admin"], **({"json": body} if body else {}))
+        more: dict[str, Any] = {"json": body} if body else {}
+        return self.world._front.request(method, OBJECT, KEYS["admin"], **more)
 
     def state(self) -> str | None:
         found = self.world.ask("/api/v1/heartbeats")["heartbeats"]
@@ -67,8 +69,8 @@ def site(store_dsn: str) -> Iterator[Site]:
 def tocsin(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `tocsin` against the site's gateway; time passes while it waits."""
     monkeypatch.setattr(people, "Client", lambda access: Client(access, httpx.MockTransport(site.handle)))
-    monkeypatch.setattr(firing.time, "sleep", site.wait)
-    monkeypatch.setattr(firing.time, "monotonic", lambda: site.world.now().timestamp())
+    monkeypatch.setattr("compose.firing.time.sleep", site.wait)
+    monkeypatch.setattr("compose.firing.time.monotonic", lambda: site.world.now().timestamp())
 
     def run(*arguments: str, key: str | None = KEYS["admin"]) -> Result:
         access = ["--url", "http://gateway.test", *(["--key", key] if key else [])]
@@ -182,7 +184,8 @@ def test_a_gateway_that_knows_the_token_a_second_later_is_asked_again(
 
 
 def test_what_nobody_notices_is_said_and_can_be_removed(site: Site, tocsin: Callable[..., Result]) -> None:
-    site.world.heartbeats = SimpleNamespace(step=lambda: 0)
+    blind: Any = SimpleNamespace(step=lambda: 0)
+    site.world.heartbeats = blind
     refused = fire(tocsin)
     assert refused.exit_code == 1
     assert "is not missed after 35 s: `tocsin status` says what stands still." in refused.stderr

@@ -260,7 +260,7 @@ def save_in_a_process(dsn: str, incident: str, frozen_after: str) -> None:
             time.sleep(0.5)
             return sent
 
-        Statements.execute = slow  # type: ignore[method-assign]
+        Statements.execute = slow  # type: ignore[method-assign, assignment]  # for this process
     try:
         store.save(save)
     except Unavailable:

@@ -144,9 +144,9 @@ async def test_an_answer_that_nobody_reads_is_not_kept_for_ever(monkeypatch: pyt
 def test_a_process_may_open_as_many_files_as_connections_take(
     monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], becomes: int | None
 ) -> None:
-    monkeypatch.setattr(server.resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr("gateway.server.resource.getrlimit", lambda _: limits)
     set_to = [limits[0]]
-    monkeypatch.setattr(server.resource, "setrlimit", lambda _, found: set_to.append(found[0]))
+    monkeypatch.setattr("gateway.server.resource.setrlimit", lambda _, found: set_to.append(found[0]))
     if becomes is None:
         with pytest.raises(ServeError, match="800 connections need 1024 open files, and 1000 are allowed"):
             server._allow(server.CONNECTIONS)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from compose import heartbeats, people
+from compose import people
 from compose.cli import main
 from compose.client import ATTEMPTS, Access, Client, Refusal
 from streams.store.base import Unavailable
@@ -179,7 +179,7 @@ def quiet(ask: Callable[[], Any]) -> Any:
 @pytest.fixture
 def tocsin(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `tocsin heartbeat` with these arguments against the world's gateway."""
-    monkeypatch.setattr(heartbeats.time, "sleep", lambda _: None)
+    monkeypatch.setattr("compose.heartbeats.time.sleep", lambda _: None)
 
     def run(*arguments: str, answer: Answer | None = None) -> Result:
         def ask(request: httpx.Request) -> httpx.Response:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,10 @@ def became(world: RealWorld, receipt: str) -> dict[str, Any]:
     return found
 
 
+def is_folded(world: RealWorld, receipt: str) -> bool | None:
+    return became(world, receipt)["state"] == "folded" or None
+
+
 def ask(world: RealWorld, query: Any) -> Any:
     """The first column of the first row."""
     with psycopg.connect(world.installation.dsn) as connection:
@@ -129,7 +134,7 @@ def test_webhooks_are_taken_and_people_paged_while_kafka_is_dead_and_the_worker_
     until("Elastic's incident to end", lambda: world.incidents()[-1].status == "resolved" or None)
     assert ask(world, "select count(*) from tocsin.inbox where folded_at is not null and forwarded_at is null") == 10
     for receipt in receipts:
-        until("the read models", lambda receipt=receipt: became(world, receipt)["state"] == "folded" or None)
+        until("the read models", partial(is_folded, world, receipt))
     assert {became(world, receipt)["alerts"][0]["incident"] for receipt in receipts} == {
         f"INC-{number}" for number in range(2, 10)
     }

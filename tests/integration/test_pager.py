@@ -45,8 +45,8 @@ def server() -> Iterator[tuple[SlowServer, int]]:
 
 
 @contextmanager
-def installed(*given: Any, **settings: str) -> Iterator[Installation]:
-    installation = Installation(*given, **CALM, **settings)
+def installed(services: Services, dsn: str, prefix: str, folder: Path, **settings: str) -> Iterator[Installation]:
+    installation = Installation(services, dsn, prefix, folder, **CALM, **settings)
     try:
         yield installation
     finally:

@@ -34,7 +34,7 @@ def pruning(store_dsn: str) -> Pruning:
 
 def count(dsn: str, table: str) -> int:
     with psycopg.connect(dsn) as connection:
-        row = connection.execute(f"select count(*) from tocsin.{table}").fetchone()  # type: ignore[arg-type]
+        row = connection.execute(f"select count(*) from tocsin.{table}").fetchone()
     return row[0] if row else 0
 
 
@@ -47,7 +47,7 @@ def put(dsn: str, table: str, *rows: tuple[object, ...]) -> None:
     with psycopg.connect(dsn) as connection:
         for row in rows:
             places = ", ".join(["%s"] * len(row))
-            connection.execute(f"insert into tocsin.{table} ({columns}) values ({places})", row)  # type: ignore[arg-type]
+            connection.execute(f"insert into tocsin.{table} ({columns}) values ({places})", row)
 
 
 def test_pages_go_when_their_incident_is_over_and_their_time_too(

@@ -272,7 +272,7 @@ def test_of_as_many_silences_as_there_may_be_each_can_be_changed(
     monkeypatch.setattr(silencing, "MOST", 2)
     longer = post(world, body(world, minutes=90, id=first))
     assert (longer.status_code, longer.json()["silenceID"]) == (200, first)
-    mores: tuple[dict[str, str], ...] = ({}, {"id": first})
+    mores: tuple[dict[str, Any], ...] = ({}, {"id": first})
     for more in mores:
         another = post(world, body(world, matcher("service", "search"), **more))
         assert (another.status_code, another.headers.get("Retry-After")) == (409, None)

@@ -51,7 +51,7 @@ def test_giving_it_back_and_closing_it(world: GatewayWorld) -> None:
 
 def test_the_same_request_under_one_key_is_decided_once(world: GatewayWorld) -> None:
     opened(world)
-    once = {"headers": {"Idempotency-Key": "k"}}
+    once: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     first = tell(world, id_of(world), "ack", **once)
     tell(world, id_of(world), "unack")
     head = world.store.head()
@@ -64,7 +64,7 @@ def test_the_same_request_under_one_key_is_decided_once(world: GatewayWorld) -> 
 
 def test_a_key_is_one_for_alerts_and_incidents(world: GatewayWorld) -> None:
     name = opened(world)
-    once = {"headers": {"Idempotency-Key": "k"}}
+    once: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     tell(world, id_of(world), "ack", **once)
     problem_of(world.tell(name, "unack", **once), 422, "idempotency_key_reused")
     assert state(world, name).status == "acknowledged"

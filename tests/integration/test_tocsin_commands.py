@@ -39,7 +39,7 @@ def handled(world: GatewayWorld, request: httpx.Request) -> httpx.Response:
 @pytest.fixture
 def tocsin(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `tocsin` with these arguments against the world's gateway; `role` is whose key is used."""
-    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("compose.client.time.sleep", lambda _: None)
 
     def run(*arguments: str, role: str = "responder", answer: Answer | None = None, text: str = "") -> Result:
         transport = httpx.MockTransport(answer or (lambda request: handled(world, request)))

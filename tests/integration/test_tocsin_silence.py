@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -53,10 +54,10 @@ def test_a_silence_from_its_beginning_to_its_end(world: GatewayWorld, tocsin: Ca
     assert (silence.id, silence.author, silence.ends_at - silence.starts_at) == (
         name,
         "ada",
-        silencing.timedelta(minutes=30),
+        timedelta(minutes=30),
     )
     assert [str(m) for m in silence.matchers] == ['service="payments"', 'pod!="a"', 'env=~"dev|test"']
-    assert (other.id, other.starts_at - world.now()) == (later, silencing.timedelta(hours=1))
+    assert (other.id, other.starts_at - world.now()) == (later, timedelta(hours=1))
     shown = tocsin("list").stdout
     for word in (name, "active", 'service="payments", pod!="a", env=~"dev|test"', "03:30:00", "ada", "New [red]disks"):
         assert word in shown

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -75,9 +76,9 @@ class Alertmanager:
 
     def alert(self, ends_at: datetime | None = None, **labels: str) -> None:
         """As Prometheus would post it."""
-        body = {"labels": labels, "annotations": {"summary": "a real alert"}}
+        body: dict[str, Any] = {"labels": labels, "annotations": {"summary": "a real alert"}}
         if ends_at:
-            body["endsAt"] = ends_at.isoformat()  # type: ignore[assignment]
+            body["endsAt"] = ends_at.isoformat()
         httpx.post(f"{self.url}/api/v2/alerts", json=[body], trust_env=False).raise_for_status()
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ def test_a_real_alertmanager_fires_repeats_and_resolves(
 ) -> None:
     running = installation.running
     mailbox = Mailbox(installation.folder / "data" / "mailbox")
-    labels = {"alertname": "RealTrouble", "severity": "page", "service": "payments"}
+    labels: dict[str, Any] = {"alertname": "RealTrouble", "severity": "page", "service": "payments"}
     with Client(Access(running.gateway_url, running.api_keys.responder)) as client:
         alertmanager.alert(**labels)
         until("the incident", lambda: client.incidents().incidents or None)

@@ -103,7 +103,7 @@ sections = st.fixed_dictionaries(
 
 def _written(routes: list[dict[str, Any]], said: dict[str, Any]) -> str:
     nights = {"time_intervals": [{"times": [{"start_time": "00:00", "end_time": "06:00"}]}]}
-    named = {"nights": nights, **{name: said[name] for name in ("office", "holidays") if name in said}}
+    named: dict[str, Any] = {"nights": nights, **{name: said[name] for name in ("office", "holidays") if name in said}}
     document = {
         "route": {"receiver": "ops", "routes": routes},
         "receivers": [{"name": name} for name in RECEIVERS],

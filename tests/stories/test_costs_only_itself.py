@@ -12,8 +12,10 @@ from domain import delivering, expiry, pages, reviewing, stepping
 from domain.book import Book, Due
 from domain.episodes import REGARD
 from domain.escalations import Escalation
+from domain.heartbeating import look
 from domain.incidents import Incident
 from domain.inhibition import INHIBIT
+from schemas.payloads import read_alert
 from streams import heartbeating, messages
 from streams import reviewing as reviewer
 from streams.store.base import Save, Unavailable
@@ -115,7 +117,7 @@ def test_a_page_whose_alert_cannot_be_read_says_what_is_known_of_the_incident(
     world: MemoryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once(world, "Disk", "Poison", "Net")
-    monkeypatch.setattr(messages, "read_alert", failing(messages.read_alert, lambda body: b"Poison" in body))
+    monkeypatch.setattr(messages, "read_alert", failing(read_alert, lambda body: b"Poison" in body))
     with Failures("tocsin_pager_failures_total", what="words") as failures:
         world.settle()
     assert (failures.counted, failures.said) == (1, ["a message says less than it should"])
@@ -227,7 +229,7 @@ def test_a_heartbeat_that_cannot_be_looked_at_is_tried_again_and_the_others_are_
     for name in ("index", "backup"):
         watched.ping(name)
     with monkeypatch.context() as bug:
-        bug.setattr(heartbeating, "look", failing(heartbeating.look, lambda book, due, *_: due.key == "index"))
+        bug.setattr(heartbeating, "look", failing(look, lambda book, due, *_: due.key == "index"))
         with Failures("tocsin_heartbeat_failures_total") as failures:
             watched.jump(hours=2)
     assert (failures.counted, failures.said) == (1, ["a heartbeat cannot be looked at"])
@@ -247,7 +249,7 @@ def test_an_alert_that_cannot_be_judged_is_left_out_of_the_review_of_the_others(
         world.fire(name, service="payments")
         world.expect_page("ada", f"INC-{number}")
     if reads == "what it says":
-        monkeypatch.setattr(reviewer, "read_alert", failing(reviewer.read_alert, lambda body: b"Poison" in body))
+        monkeypatch.setattr(reviewer, "read_alert", failing(read_alert, lambda body: b"Poison" in body))
     else:
         is_bad = failing(reviewing.way_of, lambda config, org, facts, row: row.incident == world._streams()["INC-2"])
         monkeypatch.setattr(reviewing, "way_of", is_bad)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,7 +86,7 @@ class History:
     def silence(self, wanted: tuple[tuple[str, str], ...], minutes: int) -> None:
         """Somebody wants to hear nothing of what has these labels."""
         until = self.world.now() + timedelta(minutes=minutes)
-        self.naive.silences[self.world.silence(minutes, **dict(wanted))] = (wanted, until)
+        self.naive.silences[self.world.silence(minutes, 0, **dict(wanted))] = (wanted, until)
 
     def unsilence(self, number: int) -> None:
         """Somebody ends one of the silences."""
@@ -134,9 +135,7 @@ class History:
         return self.world.store.alerts([name])[name]
 
     @staticmethod
-    def _member(
-        key: tuple[str, str], severity: str, began: datetime, ended: datetime | None = None
-    ) -> dict[str, object]:
+    def _member(key: tuple[str, str], severity: str, began: datetime, ended: datetime | None = None) -> dict[str, Any]:
         """One alert that keeps its fingerprint whatever its severity is."""
         member = alert(key[0], {"service": key[1]}, began, ended)
         return {**member, "labels": {**member["labels"], "severity": severity}}

@@ -1,5 +1,7 @@
 """Where a message leads on to: the runbook of the route, the service's pages, the incident's own page."""
 
+from typing import Any
+
 from tests.memory_world import MemoryWorld
 from tests.world import CONFIG
 
@@ -14,7 +16,7 @@ LINKED = CONFIG.replace(
 )
 
 
-def said(world: MemoryWorld, name: str = "ServiceDown", **labels: str) -> str:
+def said(world: MemoryWorld, name: str = "ServiceDown", **labels: Any) -> str:
     world.fire(name, **labels)
     text = world.expect_page("ada", "INC-1").text
     world.ack("INC-1")

@@ -133,7 +133,7 @@ def test_many_alerts_are_announced_once(alerts: int) -> None:
 def test_a_silence_reads_whose_an_alert_is_by_the_route_that_it_took() -> None:
     route = "  routes:\n    - {matchers: ['kind=\"index\"'], team: search}\n"
     world = MemoryWorld(config=CONFIG.replace("  routes:\n", route))
-    world.silence(minutes=60, **{"@team": "search"})
+    world.silence(60, 0, **{"@team": "search"})
     world.fire("Slow", kind="index")
     world.expect_nothing()
     world.fire("Slow", service="payments")

@@ -21,7 +21,8 @@ from schemas.durations import format_duration, parse_duration
 from schemas.matchers import BadMatcher, format_matcher, parse_matchers
 from tests.anything import FIXED, TEXTS, documents
 
-W, V = TypeVar("W"), TypeVar("V")
+W = TypeVar("W")
+V = TypeVar("V")
 
 # -- configuration -------------------------------------------------------------------------------------------------
 

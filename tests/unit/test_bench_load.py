@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -70,8 +71,8 @@ async def loaded(serve: Serve, **how: object) -> Report:
     """What a load of a server that is `serve` reports."""
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        given = {"seconds": 5.0, "connections": 2, "mix": Mix(1, STARTED, each=2, opening=1.0), **how}
-        return await Load(Plan("127.0.0.1", port, ("/",), **given)).run()  # type: ignore[arg-type]
+        given: dict[str, Any] = {"seconds": 5.0, "connections": 2, "mix": Mix(1, STARTED, each=2, opening=1.0), **how}
+        return await Load(Plan("127.0.0.1", port, ("/",), **given)).run()
 
 
 async def request(reader: asyncio.StreamReader) -> None:

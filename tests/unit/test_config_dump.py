@@ -1,7 +1,7 @@
 """Configuration objects written as YAML are read back as they were, whatever their texts hold."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import pytest
@@ -171,7 +171,7 @@ def configurations(draw: st.DrawFn) -> dict[tuple[str, str], ConfigObject]:
     made += [draw(correlations(name, sides)) for name in some()]
     tokens = draw(st.lists(hashes, min_size=4, max_size=4, unique=True))
     made += [Integration(name, "alertmanager", (tokens[n],), draw(st.integers(1, 24))) for n, name in enumerate(some())]
-    role = st.sampled_from(["viewer", "responder", "admin"])
+    role: st.SearchStrategy[Literal["viewer", "responder", "admin"]] = st.sampled_from(["viewer", "responder", "admin"])
     made.append(ApiKey(draw(names), draw(role), tokens[3], draw(st.none() | user)))
     return {(thing.kind, thing.id): thing for thing in made}
 

@@ -50,6 +50,6 @@ def test_a_policy_that_pages_a_channel_needs_the_team_to_have_one() -> None:
         *(User("ada"), Team("mute"), Team("loud", contacts=(ContactMethod("email", "loud@example.test"),))),
         Policy("p", (Step((Target(team="loud"),), 60.0), Step(targets, 60.0))),
     )
-    objects = {(thing.kind, thing.id): thing for thing in things}
+    objects: dict[tuple[str, str], ConfigObject] = {(thing.kind, thing.id): thing for thing in things}
     assert dangling(objects) == ()
     assert without_channel(objects) == (Reference(("policy", "p"), "steps[1].targets[1].team", ("team", "mute")),)

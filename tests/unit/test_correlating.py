@@ -111,9 +111,9 @@ def naive(
         return first(opened, needed)
     up, down = paths(SHOP, service, 3), {name: paths(SHOP, name, 3).get(service) for name in SHOP}
     steps = {
-        n: min(len(w) for w in (up.get(one[0]), down.get(one[0])) if w is not None)
-        for n, *one in usable
-        if one[2] <= 600 and (one[0] in up or down.get(one[0]) is not None)
+        n: min(len(w) for w in (up.get(about), down.get(about)) if w is not None)
+        for n, about, _, ago, _ in usable
+        if ago <= 600 and (about in up or down.get(about) is not None)
     }
     return first(opened, [n for n in steps if steps[n] == min(steps.values())]) if steps else None
 

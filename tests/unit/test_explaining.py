@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from streams.store.memory import MemoryStore
 from tests.memory_world import ORG, MemoryWorld
 from tests.world import CONFIG, alert, webhook
 
-CASES = [
+CASES: list[tuple[str, dict[str, Any]]] = [
     ("Net", {"service": "payments"}),
     ("Net", {"service": "payments", "severity": "warning"}),
     ("Disk", {"service": "catalogue", "patience": "yes"}),
@@ -312,7 +313,7 @@ def test_a_way_that_fired_on_is_one_of_a_past_instant() -> None:
     assert told_of(explained(world, 6, Past(world.store, at), at)) == told_of(then)
 
 
-def told_of(one: Explained) -> tuple[object, ...]:
+def told_of(one: Explained) -> tuple[Any, ...]:
     return (one.routes, one.ways, taken(one.tried))
 
 

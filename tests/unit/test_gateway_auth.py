@@ -99,7 +99,7 @@ def named(world: GatewayWorld) -> dict[str, RouteContext]:
     """Every route by its path, with its method where that is needed to tell it from others."""
     routes = list(iter_route_contexts(world.app.routes))
     shared = Counter(route.path for route in routes)
-    return {r.path if shared[r.path] == 1 else f"{next(iter(r.methods or ()))} {r.path}": r for r in routes}
+    return {(r.path or "") if shared[r.path] == 1 else f"{next(iter(r.methods or ()))} {r.path}": r for r in routes}
 
 
 def status(world: GatewayWorld, name: str, token: str | None) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ DISK = replace(OUTAGE, number=9, title="DiskFull", severity="medium", service="d
 LATENCY = replace(OUTAGE, number=8, title="HighLatency", severity="high", service="web", incident_id="incident-8")
 
 
-def mail(*lines: PageLine, key: str = "d-1", **changes: object) -> Rendered:
+def mail(*lines: PageLine, key: str = "d-1", **changes: Any) -> Rendered:
     message = Message(key=key, to="ada@example.test", person_id="ada", lines=lines or (OUTAGE,))
     return render(replace(message, **changes), "tocsin.example.test", NOW)
 
@@ -227,7 +228,7 @@ def test_two_pages_about_one_incident_are_one_incident_with_two_reasons() -> Non
     assert "nobody acknowledged in 5 min; you are a manager of platform" in rendered.text
 
 
-def disks(count: int, **changes: str) -> list[PageLine]:
+def disks(count: int, **changes: Any) -> list[PageLine]:
     return [replace(DISK, number=number, title=f"Disk {number}", **changes) for number in range(100, 100 + count)]
 
 

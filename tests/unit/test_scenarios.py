@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from compose.scenarios import SCENARIOS, webhooks
+from domain.alerts import Alert
 from domain.config import Config
 from schemas.config_files import load_config
 from schemas.sources import SOURCES
@@ -25,7 +26,8 @@ POLICIES = {
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("fires", [True, False])
 def test_every_body_is_taken_without_a_warning(name: str, fires: bool) -> None:
-    samples, alerts = SCENARIOS[name].samples, []
+    samples = SCENARIOS[name].samples
+    alerts: list[Alert] = []
     for body in webhooks(samples, fires, NOW):
         parsed = SOURCES["alertmanager"](json.dumps(body).encode(), DEFAULT_LIMITS)
         assert not parsed.warnings and not parsed.rejected

@@ -1,7 +1,9 @@
 """Seals: the tree is RFC 6962's, and a signature covers everything."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +43,8 @@ def test_a_seal_is_read_back_as_it_was_written() -> None:
 @pytest.mark.parametrize("field", [field.name for field in fields(Seal)])
 def test_no_field_can_be_changed_under_the_signature(field: str) -> None:
     value = getattr(SEAL, field)
-    other = {int: lambda: value + 1, str: lambda: "00" * 32}.get(type(value), lambda: value.replace(year=2020))()
+    others: dict[type, Callable[[], Any]] = {int: lambda: value + 1, str: lambda: "00" * 32}
+    other = others.get(type(value), lambda: value.replace(year=2020))()
     assert not is_signed(replace(SEAL, **{field: other}))
 
 

@@ -129,7 +129,7 @@ def test_the_log_cut_off_behind_a_seal_is_named(ledger: MemoryLedger) -> None:
     [("number", 9), ("first", 2), ("previous", "00" * 32), ("store", "another"), ("root", "00" * 32)],
 )
 def test_a_seal_with_another_field_is_named_even_when_it_is_signed_again(
-    ledger: MemoryLedger, field: str, value: object
+    ledger: MemoryLedger, field: str, value: Any
 ) -> None:
     seals = seals_over(ledger.rows, 7)
     seals[1] = sign(replace(seals[1], **{field: value}), KEY)

@@ -70,8 +70,17 @@ def _apart(site: Site) -> Iterator[Site]:
     company = partial(config, services=SERVICES, deputy=True)
     with tempfile.TemporaryDirectory(prefix="tocsin-storms-") as folder:
         services = Services(site.services.kafka, dsn)
-        given = {"prefix": "storms-", "company": company, "settings": {}}
-        with Site(Path(folder).resolve(), services, site.progress, site.seconds, site.full, **given) as place:
+        apart = Site(
+            Path(folder).resolve(),
+            services,
+            site.progress,
+            site.seconds,
+            site.full,
+            prefix="storms-",
+            company=company,
+            settings={},
+        )
+        with apart as place:
             yield place
 
 
