@@ -58,7 +58,7 @@ def test_what_is_released_makes_its_incident_as_severe_as_it_is(made: Made) -> N
 
 def test_what_became_worse_while_it_was_silenced_by_its_severity_is_silenced_no_more(made: Made) -> None:
     world = made()
-    world.silence(minutes=60, **{"@severity": "low"})
+    world.silence(60, 0, **{"@severity": "low"})
     world.post(webhook([spoken_of(world, "low")]))
     world.expect_nothing()
     world.advance(seconds=30)

@@ -8,13 +8,14 @@ from immutables import Map
 
 from domain.book import Loaded
 from domain.groups import Group
+from domain.incidents import Incident
 from streams.store.writing import SNAPSHOT_EVERY, is_kept
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 LONGEST = 20_000
 
 
-ALERTS = [Map()]
+ALERTS: list[Map[str, int]] = [Map()]
 """So many alerts that fire."""
 for name in range(LONGEST + 400):
     ALERTS.append(ALERTS[-1].set(str(name), 1))
@@ -41,5 +42,5 @@ def test_a_group_that_grows_is_kept_as_often_as_it_pays(each: int, others: int) 
 
 @given(st.integers(0, 10_000), st.integers(1, 400))
 def test_a_stream_of_no_group_is_kept_each_so_many_events(before: int, each: int) -> None:
-    kept = is_kept(before, Loaded(None, before + each, b"tip", AT))
+    kept = is_kept(before, Loaded(Incident(), before + each, b"tip", AT))
     assert kept == any((before + number) % SNAPSHOT_EVERY == 0 for number in range(1, each + 1))
