@@ -4,6 +4,7 @@ An episode opens an incident at its first alert and ends when its last firing al
 the incident, repeats of alerts that already fire open nothing; a re-fire or a new alert opens the next episode.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -247,6 +248,8 @@ class Group:
             alerts = getattr(self, name)
             if not isinstance(alerts, Map):
                 object.__setattr__(self, name, Map(alerts))
+        if sum(self.hushed.values()) != len(self.suppressed):  # a state that was kept before there was this count
+            object.__setattr__(self, "hushed", dict(Counter(self.firing[alert] for alert in self.suppressed)))
 
     def incident_of(self, episode: int) -> str | None:
         """The incident that an episode belongs to; None when it belongs to none, or is long over."""

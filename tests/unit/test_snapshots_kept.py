@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 from immutables import Map
@@ -9,6 +10,8 @@ from immutables import Map
 from domain.book import Loaded
 from domain.groups import Group
 from domain.incidents import Incident
+from domain.suppression import Suppression
+from schemas.events import decode_state, encode_state
 from streams.store.writing import SNAPSHOT_EVERY, is_kept
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -44,3 +47,15 @@ def test_a_group_that_grows_is_kept_as_often_as_it_pays(each: int, others: int) 
 def test_a_stream_of_no_group_is_kept_each_so_many_events(before: int, each: int) -> None:
     kept = is_kept(before, Loaded(Incident(), before + each, b"tip", AT))
     assert kept == any((before + number) % SNAPSHOT_EVERY == 0 for number in range(1, each + 1))
+
+
+def test_a_group_is_read_as_it_was_kept_also_by_an_earlier_version() -> None:
+    silenced = Suppression("silence", "s-1", None, None, None)
+    group = Group(2, "incident-2", {"a": 1, "b": 2, "c": 2}, {1: 1, 2: 2}, {"b": silenced}, hushed={2: 1})
+    kept = orjson.loads(encode_state(group))
+    assert decode_state("group", orjson.dumps(kept)) == group
+    del kept["hushed"]
+    earlier = decode_state("group", orjson.dumps(kept))
+    assert earlier == group
+    assert isinstance(earlier, Group)
+    assert [earlier.loud_in(episode) for episode in (1, 2)] == [1, 1]
