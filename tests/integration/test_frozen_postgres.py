@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -222,30 +222,28 @@ def test_others_do_not_wait_for_a_process_that_got_the_lock_while_it_was_stopped
 ) -> None:
     """Nor for one that has sent a part of what it saves: Postgres has no limit for the rest, and none that it keeps for
     a client that was stopped while it waited."""
-    other = PostgresStore(server.dsn, statement_timeout=STATEMENT_TIMEOUT, lock_timeout=0.5)
     incident = ids.incident_stream("default", f"group-{frozen_after}", 1)
-    holder = psycopg.connect(server.dsn, autocommit=True)
-    holder.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
-    saver = multiprocessing.get_context("spawn").Process(
-        target=save_in_a_process, args=(server.dsn, incident, frozen_after)
-    )
-    saver.start()
-    try:
-        until("a process that waits for the lock", lambda: holder.execute(WAITERS).fetchone())
-        os.kill(saver.pid or 0, signal.SIGSTOP)
-        holder.close()
-        mine = opening(other, ids.incident_stream("default", f"group-{frozen_after}", 2))
-        began = time.monotonic()
-        until("the lock", lambda: _saved(other, mine) or None)
-        assert time.monotonic() - began < STATEMENT_TIMEOUT + SLACK
-        os.kill(saver.pid or 0, signal.SIGCONT)
-        saver.join(10)
-        assert saver.exitcode == REFUSED
-        assert other.load([incident])[incident].version == 0
-    finally:
-        saver.kill()
-        saver.join()
-        other.close()
+    saving = multiprocessing.get_context("spawn").Process
+    saver = saving(target=save_in_a_process, args=(server.dsn, incident, frozen_after))
+    other = PostgresStore(server.dsn, statement_timeout=STATEMENT_TIMEOUT, lock_timeout=0.5)
+    with closing(other), psycopg.connect(server.dsn, autocommit=True) as holder:
+        holder.execute("select pg_advisory_lock(%s)", (INSERT_LOCK,))
+        saver.start()
+        try:
+            until("a process that waits for the lock", lambda: holder.execute(WAITERS).fetchone())
+            os.kill(saver.pid or 0, signal.SIGSTOP)
+            holder.close()
+            mine = opening(other, ids.incident_stream("default", f"group-{frozen_after}", 2))
+            began = time.monotonic()
+            until("the lock", lambda: _saved(other, mine) or None)
+            assert time.monotonic() - began < STATEMENT_TIMEOUT + SLACK
+            os.kill(saver.pid or 0, signal.SIGCONT)
+            saver.join(10)
+            assert saver.exitcode == REFUSED
+            assert other.load([incident])[incident].version == 0
+        finally:
+            saver.kill()
+            saver.join()
 
 
 def save_in_a_process(dsn: str, incident: str, frozen_after: str) -> None:
