@@ -19,9 +19,10 @@ from domain.severity import Severity
 from domain.suppression import Suppression, SuppressionReason
 
 V = TypeVar("V")
-_OF_ALERTS = ("firing", "suppressed", "acknowledged", "flapping")
 TROUBLES = ("undecidable:", "lost:")
 """How the keys of groups begin that have no alerts, but an incident about trouble with them (`domain.troubles`)."""
+_OF_ALERTS = ("firing", "suppressed", "acknowledged", "flapping")
+"""What a group keeps for each of its alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +246,9 @@ class Group:
 
     def __post_init__(self) -> None:
         for name in _OF_ALERTS:
-            alerts = getattr(self, name)
-            if not isinstance(alerts, Map):
-                object.__setattr__(self, name, Map(alerts))
+            given = getattr(self, name)
+            if (alerts := _kept(given)) is not given:
+                object.__setattr__(self, name, alerts)
         if sum(self.hushed.values()) != len(self.suppressed):  # a state that was kept before there was this count
             object.__setattr__(self, "hushed", dict(Counter(self.firing[alert] for alert in self.suppressed)))
 

@@ -12,6 +12,7 @@ from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
 from streams.store.correlating import check_alone, write_spots
 from streams.store.inhibiting import check_places, write_places
+from streams.store.recorder import Encoded
 from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
@@ -28,7 +29,7 @@ after as many events as a quarter to a half of the alerts that fire."""
 class Prepared:
     """The events of a book as bytes, their hashes, and the states of their streams after them."""
 
-    events: list[tuple[Entry, bytes]]
+    events: list[Encoded]
     hashes: list[bytes]
     states: dict[str, Loaded]
 
@@ -37,7 +38,7 @@ def prepare(book: Book) -> Prepared:
     """Encode and chain a book's events. Raises RuntimeError when its last decision was not closed."""
     book.end()
     tips = {entry.stream: book.streams[entry.stream].tip for entry in book.entries}
-    events: list[tuple[Entry, bytes]] = []
+    events: list[Encoded] = []
     hashes: list[bytes] = []
     for entry in book.entries:
         state = encode(entry.event, entry.decision, tips[entry.stream])

@@ -1,6 +1,10 @@
-"""How often the state of a stream is kept beside its events: seldom enough to be cheap, often enough to load fast."""
+"""How often the state of a stream is kept beside its events: seldom enough to be cheap, often enough to load fast.
+
+And what was kept is read as it was.
+"""
 
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import orjson
 from hypothesis import example, given
@@ -16,12 +20,9 @@ from streams.store.writing import SNAPSHOT_EVERY, is_kept
 
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 LONGEST = 20_000
-
-
-ALERTS: list[Map[str, int]] = [Map()]
-"""So many alerts that fire."""
-for name in range(LONGEST + 400):
-    ALERTS.append(ALERTS[-1].set(str(name), 1))
+NONE: Map[str, int] = Map()
+ALERTS = list(accumulate(range(LONGEST), lambda alerts, number: alerts.set(str(number), 1), initial=NONE))
+"""None that fires, one, two ... `LONGEST`."""
 
 
 def stream(version: int, firing: int) -> Loaded:
