@@ -104,8 +104,9 @@ class Client:
         return self._get(IncidentList, "/api/v1/incidents", filters)
 
     def incident(self, ref: str, min_position: int | None = None) -> IncidentView:
-        """One incident by name, number or uuid."""
-        return self._get(IncidentView, f"/api/v1/incidents/{ref}", {"min_position": min_position})
+        """One incident by name, number or uuid; itself, also when it is merged."""
+        asked = {"min_position": min_position, "redirect": "false"}
+        return self._get(IncidentView, f"/api/v1/incidents/{ref}", asked)
 
     def timeline(self, ref: str, min_position: int | None = None) -> Timeline:
         """Everything that happened to it."""

@@ -122,16 +122,27 @@ def show(incident: str, as_json: bool, url: str | None, key: str | None, data_di
     """Show an incident and everything that happened to it."""
     with client(url, key, data_dir, "viewer") as gateway:
         timeline = gateway.timeline(incident)
+        instead = None if as_json else _instead(gateway, timeline.incident)
     if as_json:
         click.echo(timeline.model_dump_json(indent=2))
         return
-    print_timeline(console(), timeline)
+    print_timeline(console(), timeline, instead)
 
 
-def print_timeline(screen: Console, timeline: Timeline) -> None:
-    """An incident and its timeline, for eyes."""
+def _instead(gateway: Client, incident: IncidentView) -> str | None:
+    """What is worked on instead of a merged incident; what that was merged into, if it was too."""
+    into = incident.merged_into
+    while into and (further := gateway.incident(into).merged_into):
+        into = further
+    return into
+
+
+def print_timeline(screen: Console, timeline: Timeline, instead: str | None = None) -> None:
+    """An incident and its timeline, for eyes; `instead` names what is worked on if it is merged."""
     incident = timeline.incident
     screen.print(f"[bold]{incident.name}[/]  {escape(incident.title)}  {_status(incident)}")
+    if instead:
+        screen.print(f"{instead} is worked on instead: `tocsin show {instead}`.")
     screen.print(
         f"[{COLOURS[incident.severity]}]{incident.severity}[/] · service {escape(incident.service or '—')} · team "
         f"{escape(incident.team)} · escalation policy {escape(incident.policy)} · opened {ago(incident.opened_at)} · "

@@ -1,8 +1,10 @@
 """Incidents over HTTP, for viewers to read. What people do to them is in `acting`."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from gateway import filters
 from gateway.asking import READS, READS_ONE, Cursor, Limit, Moment, Ref, Words, viewers
@@ -12,7 +14,7 @@ from gateway.refusals import Refusal
 from gateway.state import Here
 from projections.queries import DEFAULT_LIMIT, AlertFilter, IncidentFilter
 from projections.references import incident_key
-from schemas.api import IncidentList, IncidentView, LinkView, PageView, Timeline
+from schemas.api import IncidentList, IncidentView, LinkView, MergedAnswer, PageView, Timeline
 from schemas.api_reads import AlertList, DeliveryView
 
 HEADERS = {
@@ -24,6 +26,18 @@ HEADERS = {
         },
     }
 }
+ELSEWHERE = {
+    "description": "It is merged: see the incident that is worked on instead",
+    "model": MergedAnswer,
+    "headers": {
+        "Location": {
+            "description": "the address of that incident, with the rest of the query",
+            "schema": {"type": "string", "format": "uri-reference"},
+        }
+    },
+}
+
+Redirect = Annotated[bool, Query(description="false: one that is merged is answered itself")]
 
 Title = Annotated[
     str | None,
@@ -35,7 +49,12 @@ def router() -> APIRouter:
     """Every question about incidents."""
     made = APIRouter(prefix="/api/v1/incidents", tags=["incidents"], dependencies=viewers())
     made.get("", summary="Incidents, newest first", responses=READS)(list_incidents)
-    made.get("/{ref}", summary="One incident", responses={200: HEADERS, **READS_ONE})(show_incident)
+    made.get(
+        "/{ref}",
+        summary="One incident",
+        response_model=IncidentView,
+        responses={200: HEADERS, 307: ELSEWHERE, **READS_ONE},
+    )(show_incident)
     made.get("/{ref}/timeline", summary="What happened", responses=READS_ONE)(show_timeline)
     made.get("/{ref}/alerts", summary="The alerts that it has or has had", responses=READS_ONE)(show_alerts)
     made.get("/{ref}/pages", summary="Who was told", responses=READS_ONE)(show_pages)
@@ -83,13 +102,23 @@ def list_incidents(
 
 
 @in_thread
-def show_incident(here: Here, ref: Ref, response: Response) -> IncidentView:
-    """The incident as the read model has it; its ETag is its version. One that is merged links to the other."""
-    view = _linked(here, _incident(here, ref))
+def show_incident(
+    here: Here, ref: Ref, request: Request, response: Response, redirect: Redirect = True
+) -> IncidentView | Response:
+    """The incident as the read model has it; its ETag is its version. One that is merged leads to the other.
+
+    That one may have been merged since, and leads on. No merge closes a ring, so this has an end.
+    """
+    view = _incident(here, ref)
+    if redirect and view.merged_into and view.merged_into_id:
+        said = MergedAnswer(
+            id=view.id, name=view.name, merged_into=view.merged_into, merged_into_id=view.merged_into_id
+        )
+        return _elsewhere(request, said)
     response.headers["ETag"] = f'"{view.version}"'
     if view.merged_into_id:
-        response.headers["Link"] = f'</api/v1/incidents/{view.merged_into_id}>; rel="canonical"'
-    return view
+        response.headers["Link"] = f'<{_address(view.merged_into_id)}>; rel="canonical"'
+    return _linked(here, view)
 
 
 @in_thread
@@ -120,6 +149,17 @@ def show_deliveries(here: Here, ref: Ref) -> tuple[DeliveryView, ...]:
     """Which messages carried its pages, with what else was in them, each attempt's outcome and possible repeats."""
     _incident(here, ref)
     return here.parts.queries.deliveries(ref)
+
+
+def _elsewhere(request: Request, said: MergedAnswer) -> Response:
+    """The way from a merged incident to the other, for now: a merge can be undone. The rest of the query goes along."""
+    query = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "redirect"])
+    location = _address(said.merged_into_id) + (f"?{query}" if query else "")
+    return JSONResponse(said.model_dump(), 307, {"Location": location})
+
+
+def _address(incident: str) -> str:
+    return f"/api/v1/incidents/{incident}"
 
 
 def _linked(here: Here, view: IncidentView) -> IncidentView:

@@ -1,6 +1,7 @@
 """The page of one incident, to which messages link: it asks for an API key, then shows and acts over the API.
 
-It holds nothing itself and is the same for every incident, so anybody may have it.
+It holds nothing itself and is the same for every incident, so anybody may have it. Opened for a merged incident it goes
+to what is worked on instead, which only its script can know; with `?redirect=false` it shows the merged one.
 """
 
 from pathlib import Path

@@ -78,6 +78,15 @@ class IncidentView(Model):
     position: Annotated[int, Field(description="position in the log of the last event that changed it")]
 
 
+class MergedAnswer(Model):
+    """Of a merged incident, where to look instead. With `redirect=false` it is answered itself."""
+
+    id: str
+    name: Annotated[str, Field(examples=["INC-8"])]
+    merged_into: Annotated[str, Field(description="the incident that is worked on instead", examples=["INC-7"])]
+    merged_into_id: Annotated[str, Field(description="its uuid; Location has its address")]
+
+
 class IncidentList(Model):
     """One page of incidents, newest first."""
 

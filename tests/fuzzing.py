@@ -151,8 +151,10 @@ def target(dsn: str) -> Iterator[Target]:
             world.let_go()
 
 
-HUB, MANY, ALONE = "INC-5", "INC-6", "INC-7"
-"""What others are merged into, what has several alerts in one group, and what has one that nothing is moved from."""
+HUB, MANY, ALONE, SAME = "INC-5", "INC-6", "INC-7", "INC-9"
+"""What others are merged into, what has several alerts in one group, what has one that nothing is moved from, and what
+the read models, which do not follow, know as merged.
+"""
 NOT_TAKEN = "    - {matchers: ['kind=security'], ack: refused}\n"
 """A route whose incidents cannot be acknowledged; INC-4 is one of them."""
 
@@ -167,8 +169,10 @@ def lived_through(world: ReadWorld) -> tuple[tuple[str, ...], tuple[str, ...]]:
     world.fire("Breach", service="payments", kind="security")
     world.silence(minutes=1000, alertname="Quiet")
     world.fire("Quiet", service="payments")
-    for name, pod in (("Hub", "1"), ("Many", "1"), ("Many", "2"), ("Many", "3"), ("Alone", "1"), ("Loose", "1")):
-        world.fire(name, service="payments", pod=pod)
+    for name, pods in (("Hub", "1"), ("Many", "123"), ("Alone", "1"), ("Loose", "1"), ("Same", "1")):
+        for pod in pods:
+            world.fire(name, service="payments", pod=pod)
+    world.merge(SAME, HUB)
     world.project()
     lists = ("/api/v1/incidents", "/api/v1/alerts", "/api/v1/due")
     cursors = tuple(world.ask(path, limit=1)["next_cursor"] for path in lists)

@@ -34,6 +34,7 @@ from tests.fuzzing import (
     MANY,
     NEVER_BY_INPUT,
     OPERATIONS,
+    SAME,
     Target,
     belongs,
     documented,
@@ -252,6 +253,12 @@ def merged(asking: Asking, _: int) -> None:
             asking.merge(HUB, MANY)
 
 
+def elsewhere(asking: Asking, turn: int) -> None:
+    """What is another incident by now, by whoever does not know that."""
+    asking.path["ref"] = SAME
+    asking.case.query = {"min_position": 0, "redirect": "true"} if turn % 2 else {}
+
+
 def all_of_it(asking: Asking, _: int) -> None:
     """The only alert that an incident has."""
     alone = asking.target.ask("GET", f"/api/v1/alerts/{asking.target.alerts['Alone']}").json()
@@ -328,6 +335,7 @@ def text(asking: Asking, turn: int) -> None:
 
 
 TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
+    "307": elsewhere,
     "bad_json": lambda asking, turn: asking.raw(json.dumps(examples(asking.label)[0]).encode()[: -1 - turn]),
     "unauthenticated": strange,
     "forbidden": weak,
@@ -348,7 +356,7 @@ TWISTS: Mapping[str, Callable[[Asking, int], None]] = {
     "read_model_behind": behind,
     "bad_request_fields": wrong,
 }
-"""What brings about each kind of problem, done to a case that would land."""
+"""What brings about each kind of problem, and a redirect, done to a case that would land."""
 
 
 # -- what is asked -------------------------------------------------------------------------------------------------

@@ -138,3 +138,28 @@ def test_an_incident_leads_on_to_its_runbook_and_its_service(world: ReadWorld) -
     ):
         assert shown["runbook"] == "https://runbooks.example.test/down"
         assert shown["links"] == [{"name": "dashboard", "url": "https://grafana.example.test/d/pay"}]
+
+
+def test_both_histories_of_a_merge_stay_whole(world: ReadWorld) -> None:
+    for name in ("Down", "Slow", "Full"):
+        world.fire(name, service="payments")
+    parts = [f"/api/v1/incidents/INC-3/{part}" for part in ("pages", "deliveries")]
+    before = [world.ask(part) for part in parts]
+    assert all(before)
+    world.merge("INC-3", "INC-2")
+    world.merge("INC-2", "INC-1")
+    first, second, third = (
+        world.ask(f"/api/v1/incidents/INC-{number}", redirect="false")["id"] for number in (1, 2, 3)
+    )
+    for ref, into in (("INC-3", second), (third, second), (second, first)):
+        sent = world.response(f"/api/v1/incidents/{ref}")
+        assert (sent.status_code, sent.headers["Location"]) == (307, f"/api/v1/incidents/{into}")
+    assert world.ask(f"/api/v1/incidents/{first}")["name"] == "INC-1"
+    assert [world.ask(part) for part in parts] == before
+    timeline = world.ask("/api/v1/incidents/INC-3/timeline")
+    assert (timeline["incident"]["name"], timeline["incident"]["merged_into"]) == ("INC-3", "INC-2")
+    types = [entry["type"] for entry in timeline["entries"]]
+    assert {"incident.opened.v1", "incident.merged.v1"} <= set(types) and "incident.absorbed.v1" not in types
+    world.command("unmerge", "INC-2")
+    assert world.ask("/api/v1/incidents/INC-2")["status"] == "triggered"
+    world.leftover()

@@ -32,6 +32,10 @@ def both(world: GatewayWorld) -> tuple[str, str]:
     return opened(world, "Down", service="payments"), opened(world, "Slow", service="payments")
 
 
+def id_of(world: GatewayWorld, name: str) -> str:
+    return str(world.ask(f"/api/v1/incidents/{name}").json()["id"])
+
+
 def told(world: GatewayWorld, name: str, verb: str, **body: Any) -> dict[str, Any]:
     answer = world.tell(name, verb, json=body) if body else world.tell(name, verb)
     assert answer.status_code == 200, answer.text
@@ -43,12 +47,62 @@ def test_a_merged_incident_names_the_one_that_is_worked_on(world: GatewayWorld) 
     winner, loser = both(world)
     answer = told(world, loser, "merge", into=winner)
     assert (answer["name"], answer["status"], answer["other"], answer["changed"]) == (loser, "merged", winner, True)
-    shown = world.ask(f"/api/v1/incidents/{loser}")
-    into = world.ask(f"/api/v1/incidents/{winner}").json()["id"]
+    shown = world.ask(f"/api/v1/incidents/{loser}?redirect=false")
+    into = id_of(world, winner)
+    assert (shown.status_code, shown.json()["name"], shown.json()["status"]) == (200, loser, "merged")
     assert (shown.json()["merged_into"], shown.json()["merged_into_id"]) == (winner, into)
     assert shown.headers["Link"] == f'</api/v1/incidents/{into}>; rel="canonical"'
     assert "Link" not in world.ask(f"/api/v1/incidents/{winner}").headers
     assert told(world, loser, "merge", into=winner)["changed"] is False
+
+
+def test_who_asks_for_a_merged_incident_is_sent_to_the_one_that_is_worked_on(world: GatewayWorld) -> None:
+    winner, loser = both(world)
+    identity, into = id_of(world, loser), id_of(world, winner)
+    position = told(world, loser, "merge", into=winner)["position"]
+    for ref in (loser, identity):
+        sent = world.ask(f"/api/v1/incidents/{ref}")
+        assert (sent.status_code, sent.headers["Location"]) == (307, f"/api/v1/incidents/{into}")
+        assert sent.json() == {"id": identity, "name": loser, "merged_into": winner, "merged_into_id": into}
+        assert world.ask(sent.headers["Location"]).json()["name"] == winner
+    query = f"note=a%20%26%0D%0Ab&redirect=true&min_position={position}&note="
+    sent = world.ask(f"/api/v1/incidents/{loser}?{query}")
+    rest = f"note=a+%26%0D%0Ab&min_position={position}&note="
+    assert sent.headers["Location"] == f"/api/v1/incidents/{into}?{rest}"
+    problem_of(world.ask(f"/api/v1/incidents/{loser}?min_position={position + 99}"), 503, "read_model_behind")
+
+
+def test_what_was_merged_several_times_leads_to_the_last(world: GatewayWorld) -> None:
+    first, second = both(world)
+    third = opened(world, "Full", service="payments")
+    told(world, third, "merge", into=second)
+    told(world, second, "merge", into=first)
+    problem_of(world.tell(first, "merge", json={"into": third}), 409, "incident_merged")
+    seen, path = [], f"/api/v1/incidents/{third}"
+    while (answer := world.ask(path)).status_code == 307:
+        seen.append(answer.json()["name"])
+        path = answer.headers["Location"]
+    assert (seen, answer.status_code, answer.json()["name"]) == ([third, second], 200, first)
+    told(world, second, "unmerge")
+    assert world.ask(world.ask(f"/api/v1/incidents/{third}").headers["Location"]).json()["name"] == second
+
+
+def test_whether_to_redirect_is_true_or_false(world: GatewayWorld) -> None:
+    name = opened(world)
+    document = problem_of(world.ask(f"/api/v1/incidents/{name}?redirect=later"), 422, "bad_request_fields")
+    assert document["field"] == "redirect"
+    for word in ("true", "false"):
+        assert world.ask(f"/api/v1/incidents/{name}?redirect={word}").json()["name"] == name
+
+
+def test_the_history_of_a_merged_incident_stays_where_it_is(world: GatewayWorld) -> None:
+    winner, loser = both(world)
+    told(world, loser, "merge", into=winner)
+    for part in ("alerts", "pages", "deliveries"):
+        assert world.ask(f"/api/v1/incidents/{loser}/{part}").status_code == 200
+    timeline = world.ask(f"/api/v1/incidents/{loser}/timeline").json()
+    assert (timeline["incident"]["name"], timeline["incident"]["merged_into"]) == (loser, winner)
+    assert "incident.merged.v1" in [entry["type"] for entry in timeline["entries"]]
 
 
 def test_who_takes_a_merged_incident_takes_the_other(world: GatewayWorld) -> None:
@@ -69,7 +123,7 @@ def test_everything_else_is_refused_and_says_where_to_go(world: GatewayWorld) ->
     ):
         document = problem_of(world.tell(loser, verb, json=body), 409, "incident_merged")
         assert winner in document["detail"] and winner in document["remedy"]
-    version = world.ask(f"/api/v1/incidents/{loser}").headers["ETag"]
+    version = world.ask(f"/api/v1/incidents/{loser}?redirect=false").headers["ETag"]
     problem_of(world.tell(loser, "ack", headers={"If-Match": version}), 409, "incident_merged")
     assert told(world, loser, "comment", text="it was the disk")["status"] == "merged"
 
@@ -79,7 +133,8 @@ def test_a_merge_is_undone(world: GatewayWorld) -> None:
     told(world, loser, "merge", into=winner)
     answer = told(world, loser, "unmerge")
     assert (answer["name"], answer["status"], answer["other"]) == (loser, "triggered", winner)
-    assert world.ask(f"/api/v1/incidents/{loser}").json()["merged_into"] is None
+    shown = world.ask(f"/api/v1/incidents/{loser}")
+    assert (shown.status_code, shown.json()["name"], shown.json()["merged_into"]) == (200, loser, None)
     assert told(world, loser, "unmerge")["changed"] is False
 
 

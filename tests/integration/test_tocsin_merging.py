@@ -1,5 +1,6 @@
 """`tocsin merge|unmerge|split|attach|detach`, from the command line to the events."""
 
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -87,6 +88,22 @@ def test_a_group_is_attached_and_detached(tocsin: Callable[..., Result], alerts:
 
 def test_a_merged_incident_is_shown_as_such(tocsin: Callable[..., Result], alerts: list[str]) -> None:
     tocsin("merge", "INC-2", "--into", "INC-1")
-    assert "merged into INC-1" in tocsin("show", "INC-2").output
+    shown = tocsin("show", "INC-2").output
+    assert "merged into INC-1" in shown
+    assert "INC-1 is worked on instead: `tocsin show INC-1`." in shown.splitlines()
+    assert "incident.merged.v1" in shown
+    assert "instead" not in tocsin("show", "INC-1").output
+    assert json.loads(tocsin("show", "INC-2", "--json").output)["incident"]["merged_into"] == "INC-1"
     assert "INC-2" not in tocsin("list").output
     assert "INC-2" in tocsin("list", "--status", "merged").output
+
+
+def test_what_was_merged_several_times_names_the_last(tocsin: Callable[..., Result], alerts: list[str]) -> None:
+    tocsin("split", "INC-1", alerts[1])
+    tocsin("merge", "INC-3", "--into", "INC-2")
+    tocsin("merge", "INC-2", "--into", "INC-1")
+    shown = tocsin("show", "INC-3").output
+    assert "merged into INC-2" in shown
+    assert "INC-1 is worked on instead: `tocsin show INC-1`." in shown.splitlines()
+    tocsin("unmerge", "INC-2")
+    assert "INC-2 is worked on instead: `tocsin show INC-2`." in tocsin("show", "INC-3").output.splitlines()

@@ -1,0 +1,143 @@
+"""The page of one incident, its script run by Node before a window of which only the used part is there."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.asking import opened
+from tests.gateway_world import KEYS, GatewayWorld
+
+pytestmark = pytest.mark.peer("node", "nodejs")
+
+BEFORE = "/on-call"
+"""A path before ours, which a proxy takes away."""
+WINDOW = """\
+const {script, path, search, key, answers} = JSON.parse(require("fs").readFileSync(0));
+class Element {
+  constructor(name) { Object.assign(this, {name, textContent: "", hidden: name === "access", parts: []}); }
+  replaceChildren(...parts) { this.parts = parts; }
+  append(...parts) { this.parts.push(...parts); }
+  addEventListener() {}
+}
+const text = it => typeof it === "string" ? it
+  : it.href ? `[${it.textContent}](${it.href})` : it.textContent + it.parts.map(text).join("");
+const elements = {}, said = {went: null};
+const document = {getElementById: id => elements[id] ??= new Element(id), createElement: name => new Element(name)};
+const address = to => new URL(to, "http://tocsin.test" + path);
+const location = {pathname: path, search, replace: to => { said.went = address(to).href; }};
+const sessionStorage = {getItem: () => key, setItem() {}, removeItem() {}};
+const fetch = async (to, {headers}) => {
+  const url = address(to), found = answers[url.pathname + url.search];
+  if (!found) throw new Error("asked for " + url.pathname + url.search);
+  return {ok: found.status < 300, status: headers.Authorization === "Bearer " + key ? found.status : 401,
+    json: async () => found.body};
+};
+new Function("document", "location", "sessionStorage", "fetch", script)(document, location, sessionStorage, fetch);
+process.on("exit", () => {
+  for (const [id, it] of Object.entries(elements)) said[id] = it.hidden ? null : text(it);
+  console.log(JSON.stringify(said));
+});
+"""
+
+
+@dataclass
+class Browser:
+    """Opens the page of an incident and says what is seen, or where it went."""
+
+    world: GatewayWorld
+
+    def open(self, address: str) -> dict[str, Any]:
+        name, _, search = address.partition("?")
+        page = self.world.request("GET", f"/incidents/{address}")
+        (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+        window = {
+            "script": script,
+            "path": f"{BEFORE}/incidents/{name}",
+            "search": search and f"?{search}",
+            "key": KEYS["viewer"],
+            "answers": dict(self._answers()),
+        }
+        ran = subprocess.run(
+            ["node", "-e", WINDOW], input=json.dumps(window), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        seen: dict[str, Any] = json.loads(ran.stdout)
+        return seen
+
+    def _answers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What the gateway answers, which the proxy has below its path; a redirect is not followed."""
+        for name in ("INC-1", "INC-2", "INC-3", "INC-9"):
+            for rest in ("", "?redirect=false", "/timeline"):
+                path = f"/api/v1/incidents/{name}{rest}"
+                answer = self.world.ask(path)
+                yield BEFORE + path, {"status": answer.status_code, "body": answer.json()}
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with GatewayWorld() as world:
+        for name in ("Down", "Slow", "Full"):
+            opened(world, name, service="payments")
+        yield Browser(world)
+
+
+def merge(browser: Browser, loser: str, winner: str) -> None:
+    assert browser.world.tell(loser, "merge", json={"into": winner}).status_code == 200
+
+
+def page(address: str) -> str:
+    return f"http://tocsin.test{BEFORE}/incidents/{address}"
+
+
+def test_an_incident_is_shown(browser: Browser) -> None:
+    seen = browser.open("INC-2")
+    assert (seen["went"], seen["merged"], seen["said"], seen["access"]) == (None, "", "", None)
+    assert seen["facts"].startswith("INC-2 · triggered · ")
+    assert "incident.opened.v1" in seen["timeline"]
+
+
+def test_a_merged_one_goes_to_what_is_worked_on_which_says_so(browser: Browser) -> None:
+    merge(browser, "INC-2", "INC-1")
+    assert browser.open("INC-2")["went"] == page("INC-1?merged=INC-2")
+    seen = browser.open("INC-1?merged=INC-2")
+    assert seen["went"] is None
+    assert seen["facts"].startswith("INC-1 · triggered · ")
+    assert seen["merged"] == "INC-2 was merged into this incident; see [INC-2 itself](INC-2?redirect=false)."
+
+
+def test_a_merged_one_is_shown_itself_and_leads_back(browser: Browser) -> None:
+    merge(browser, "INC-2", "INC-1")
+    seen = browser.open("INC-2?redirect=false")
+    assert seen["went"] is None
+    assert seen["facts"].startswith("INC-2 · merged · ")
+    assert seen["merged"] == "INC-2 is merged into [INC-1](INC-1)."
+    assert "incident.merged.v1" in seen["timeline"]
+    assert seen["acts"] == ""
+
+
+def test_through_several_it_goes_at_once_to_the_last(browser: Browser) -> None:
+    merge(browser, "INC-3", "INC-2")
+    merge(browser, "INC-2", "INC-1")
+    assert browser.open("INC-3")["went"] == page("INC-1?merged=INC-3")
+    assert browser.open("INC-1?merged=INC-3")["merged"].startswith("INC-3 was merged into this incident; ")
+
+
+def test_a_merge_that_was_undone_is_not_spoken_of(browser: Browser) -> None:
+    merge(browser, "INC-2", "INC-1")
+    browser.world.tell("INC-2", "unmerge")
+    assert browser.open("INC-2")["went"] is None
+    assert browser.open("INC-2?redirect=false")["merged"] == ""
+    assert browser.open("INC-1?merged=INC-2")["merged"] == ""
+
+
+@pytest.mark.parametrize("led", ["INC-2", "INC-3", "INC-9", "", "<b>", "INC-2/../INC-3"])
+def test_nobody_makes_the_page_say_what_is_not_so(browser: Browser, led: str) -> None:
+    merge(browser, "INC-2", "INC-3")
+    seen = browser.open(f"INC-1?merged={led}")
+    assert (seen["went"], seen["merged"], seen["said"]) == (None, "", "")
+    assert seen["facts"].startswith("INC-1 · ")
