@@ -4,12 +4,12 @@ Every object is one stream in the store, each change an event with its author. `
 revision (the position of the last configuration event), compiled for lookups.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, TypeVar
 
-from domain.correlating import CorrelationRule, Kinships
+from domain.correlating import CorrelationRule, Kinships, Look
 from domain.facts import EVERY, facts, is_fact, recorded
 from domain.heartbeats import Heartbeat
 from domain.inhibition import InhibitionRule
@@ -18,6 +18,9 @@ from domain.recipients import channel_of, team_of
 from domain.routing import Node, Route, Routing, labels_read, plan, routes
 from domain.silences import Silence
 from domain.windows import Window
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +250,17 @@ def _quieting(item: Standing) -> frozenset[str]:
             return frozenset()
 
 
-ROUTED = 20_000
-"""Ways through the routing tree that a configuration remembers."""
+REMEMBERED = 20_000
+"""What a configuration remembers of each kind that it has found out, at most."""
+
+
+def _remembered(known: dict[K, V], read: K, find: Callable[[], V]) -> V:
+    found = known.get(read)
+    if found is None:
+        if len(known) >= REMEMBERED:
+            known.clear()
+        found = known[read] = find()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +268,8 @@ class Config:
     """All configuration at one revision.
 
     `labels_read`: see `routing.labels_read`; `facts_read`: the facts that any matcher names; `tree`: the routing tree
-    with everything inherited; `kinships`: which services depend on each other.
+    with everything inherited; `kinships`: which services depend on each other; `correlated`: the labels and facts that
+    correlation rules read.
     """
 
     revision: int = 0
@@ -278,7 +291,11 @@ class Config:
     facts_read: frozenset[str] = frozenset()
     tree: Node | None = None
     kinships: Kinships = field(default_factory=Kinships, repr=False, compare=False)
+    correlated: tuple[str, ...] = ()
     _routed: dict[tuple[object, ...], tuple[Routing, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _looked: dict[tuple[object, ...], tuple[Look, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -290,6 +307,7 @@ class Config:
         services = {o.id: o for o in values if isinstance(o, Service)}
         read = labels_read(tree.root) if isinstance(tree, RouteTree) else frozenset()
         kept_quiet = frozenset[str]().union(*map(_quieting, values))
+        rules = [o for o in values if isinstance(o, CorrelationRule)]
         return cls(
             revision=revision,
             users={o.id: o for o in values if isinstance(o, User)},
@@ -300,7 +318,7 @@ class Config:
             api_keys={o.id: o for o in values if isinstance(o, ApiKey)},
             root=tree.root if isinstance(tree, RouteTree) else None,
             inhibition_rules={o.id: o for o in values if isinstance(o, InhibitionRule)},
-            correlation_rules={o.id: o for o in values if isinstance(o, CorrelationRule)},
+            correlation_rules={o.id: o for o in rules},
             silences={o.id: o for o in values if isinstance(o, Silence)},
             windows={o.id: o for o in values if isinstance(o, Window)},
             intervals={o.id: o for o in values if isinstance(o, Interval)},
@@ -310,6 +328,7 @@ class Config:
             facts_read=frozenset(filter(is_fact, read | kept_quiet)),
             tree=plan(tree.root) if isinstance(tree, RouteTree) else None,
             kinships=Kinships(services),
+            correlated=tuple(sorted(frozenset[str]().union(*(o.reads for o in rules)))),
         )
 
     def facts(
@@ -339,16 +358,16 @@ class Config:
         read: tuple[object, ...] = tuple([facts.get(name) for name in self.labels_read])
         if EVERY in self.labels_read:
             read = tuple(sorted(facts.items()))
-        found = self._routed.get(read)
-        if found is None:
-            if len(self._routed) >= ROUTED:
-                self._routed.clear()
-            found = self._routed[read] = routes(self.tree, facts, self.services)
-        return found
+        tree = self.tree
+        return _remembered(self._routed, read, lambda: routes(tree, facts, self.services))
 
     def route(self, facts: Mapping[str, str]) -> Routing:
         """The first way that an alert takes; see `routes`."""
         return self.routes(facts)[0]
+
+    def looks(self, read: tuple[object, ...], find: Callable[[], tuple[Look, ...]]) -> tuple[Look, ...]:
+        """Where an alert looks for incidents to join: what `find` finds, remembered by all that it has `read`."""
+        return _remembered(self._looked, read, find)
 
     def recorded(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Those labels and facts of an alert that decided where it goes, as far as an event may hold them; sorted."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import starmap
+from typing import NamedTuple
 
 from domain import expiry, groups, ids, incidents, joining, routing, stepping
 from domain.alerts import AlertRow, AlertStatus, PriorAlert, Repeat, supersedes
@@ -78,9 +79,34 @@ def fold_way(book: Book, report: Report, way: Way) -> None:
         book.put_alert(_row_of(way.alert, report, row, source_time, alert.severity))
 
 
-def _row_of(name: str, report: Report, row: AlertRow | None, source_time: datetime, severity: Severity) -> AlertRow:
-    """The alert's row after this report, still where it was."""
+class _Stands(NamedTuple):
+    """What an alert's row says besides what was reported."""
+
+    group: str | None = None
+    episode: int = 0
+    incident: str | None = None
+    payload: str | None = None
+    flips: tuple[datetime, ...] = ()
+    ways: tuple[str, ...] = ()
+    suppressed: str | None = None
+
+
+def _stands(row: AlertRow, status: AlertStatus) -> _Stands:
+    suppressed = row.suppressed if status is AlertStatus.FIRING else None
+    return _Stands(row.group, row.episode, row.incident, row.payload, row.flips, row.ways, suppressed)
+
+
+def _row_of(
+    name: str,
+    report: Report,
+    row: AlertRow | None,
+    source_time: datetime,
+    severity: Severity,
+    stands: _Stands | None = None,
+) -> AlertRow:
+    """The alert's row after this report, as it `stands` now, or still where it was."""
     alert, receipt = report.alert, report.receipt
+    at = stands or (_stands(row, alert.status) if row else _Stands())
     return AlertRow(
         id=name,
         integration=receipt.integration,
@@ -94,13 +120,13 @@ def _row_of(name: str, report: Report, row: AlertRow | None, source_time: dateti
         first_seen=row.first_seen if row else receipt.received_at,
         last_seen=max(row.last_seen, receipt.received_at) if row else receipt.received_at,
         count=row.count + 1 if row else 1,
-        group=row.group if row else None,
-        episode=row.episode if row else 0,
-        incident=row.incident if row else None,
-        payload=row.payload if row else None,
-        flips=row.flips if row else (),
-        ways=row.ways if row else (),
-        suppressed=row.suppressed if row and alert.status is AlertStatus.FIRING else None,
+        group=at.group,
+        episode=at.episode,
+        incident=at.incident,
+        payload=at.payload,
+        flips=at.flips,
+        ways=at.ways,
+        suppressed=at.suppressed,
         acknowledged=row.acknowledged if row and alert.status is AlertStatus.FIRING else None,
         ends_at=_ends_at(report),
     )
@@ -144,16 +170,16 @@ def _fire(book: Book, report: Report, row: AlertRow | None, source_time: datetim
         now = book.involve(joining.involved(book, stream, joins))
         flips = row.flipped(now) if row else (now,)
     payload = _keep_payload(book, report)
-    new = replace(
-        _row_of(alert, report, row, source_time, routed.severity or report.alert.severity),
-        ways=way_ids(book.org, book.config, report)[1:] if own else (),
+    stands = _Stands(
         group=stream,
         episode=place.episode,
         incident=place.incident,
         payload=payload.ref,
-        suppressed=str(why) if why else None,
         flips=untold(flips) if why and flaps else flips,
+        ways=way_ids(book.org, book.config, report)[1:] if own else (),
+        suppressed=str(why) if why else None,
     )
+    new = _row_of(alert, report, row, source_time, routed.severity or report.alert.severity, stands)
     if place.is_new:
         book.write(stream, episode_of(routed, place))
     book.write(stream, _fired(book.config.recorded(facts), report, new, payload, row))

@@ -35,8 +35,13 @@ def looks(config: Config, facts: Mapping[str, str], routed: Routing) -> tuple[Lo
     """
     if not config.correlation_rules or routed.ack == "refused":
         return ()
-    rules, about = config.correlation_rules.values(), {**facts, **whose(config, facts, routed)}
-    return correlating.looks(rules, config.kinships, about, routed.service)
+
+    def find() -> tuple[Look, ...]:
+        rules, about = config.correlation_rules.values(), {**facts, **whose(config, facts, routed)}
+        return correlating.looks(rules, config.kinships, about, routed.service)
+
+    said = [facts.get(name) for name in config.correlated]
+    return config.looks((routed.service, routed.team, facts.get("environment"), *said), find)
 
 
 def join(

@@ -47,14 +47,14 @@ class Connected:
     def _rows(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[DictRow]:
         """What one statement returns; it is its own transaction, so that it costs one round trip instead of three."""
         with answers(), self._datastore.cursor() as cursor:
-            return cursor.execute(query, params, prepare=True).fetchall()
+            return cursor.execute(query, params, prepare=True, binary=True).fetchall()
 
     def _changed(
         self, name: str, statement: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()
     ) -> list[DictRow]:
         """What a statement that changes something returns, once it is committed; `name` is its failpoints'."""
         with answers(), effect(name), self._datastore.cursor() as cursor:
-            return cursor.execute(statement, params, prepare=True).fetchall()
+            return cursor.execute(statement, params, prepare=True, binary=True).fetchall()
 
     def _integer(self, query: LiteralString) -> int:
         return int(next(iter(self._rows(query)[0].values())))
