@@ -21,7 +21,8 @@ from streams.store.base import Save
 from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
 from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
-from streams.store.recorder import Datastore, Recorder
+from streams.store.recorder import Chained, Datastore, Recorder
+from streams.store.statements import Statements
 from streams.store.writing import prepare, write_rows
 
 Cursor = psycopg.Cursor[DictRow]
@@ -115,14 +116,18 @@ def erase(dsn: str, org: str, what: What, reason: str, request: str, now: dateti
 
 
 def _saved(recorder: Recorder, book: Book, refs: Sequence[str], kept: int, what: What) -> Erased:
-    prepared = prepare(book)
     counts: dict[str, int] = {}
+
+    def sending(sends: Statements) -> Chained:
+        prepared = prepare(book)
+        write_rows(sends, Save(book))
+        return prepared.events, prepared.hashes
 
     def blank(cursor: Cursor) -> None:
         counts.update(_blank(cursor, refs, what), in_events=_in_events(cursor, what))
 
     with answers():
-        position = recorder.save(prepared.events, prepared.hashes, lambda sends: write_rows(sends, Save(book)), blank)
+        position = recorder.save(sending, blank)
     return Erased(payloads=len(refs), kept=kept, position=position, **counts)
 
 

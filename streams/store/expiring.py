@@ -16,7 +16,7 @@ from streams.store.base import Save
 from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
 from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
-from streams.store.recorder import Datastore, Recorder
+from streams.store.recorder import Chained, Datastore, Recorder
 from streams.store.statements import Statements
 from streams.store.writing import prepare, write_rows
 
@@ -72,11 +72,11 @@ def _book(store: PostgresStore, org: str, refs: Sequence[str], request: str, now
 
 
 def _save(recorder: Recorder, book: Book, refs: Sequence[str]) -> None:
-    prepared = prepare(book)
-
-    def rows(sends: Statements) -> None:
+    def sending(sends: Statements) -> Chained:
+        prepared = prepare(book)
         write_rows(sends, Save(book))
         sends.execute(BLANK, {"refs": list(refs)})
+        return prepared.events, prepared.hashes
 
     with answers():
-        recorder.save(prepared.events, prepared.hashes, rows)
+        recorder.save(sending)

@@ -39,7 +39,7 @@ from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
 from streams.store.pings import Pings
-from streams.store.recorder import Extra, nothing
+from streams.store.recorder import Chained, Extra, nothing
 from streams.store.statements import Statements
 
 SCHEMA = "tocsin"
@@ -237,13 +237,12 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings, Hearing):
     # -- saving --------------------------------------------------------------------------------------------------
 
     def save(self, save: Save) -> int:
-        prepared = writing.prepare(save.book)
         try:
-            position = self._write(save, prepared)
+            position, states = self._write(save)
         except Exception:
             self._forget(save.book.streams.keys())
             raise
-        self._remember(prepared.states)
+        self._remember(states)
         return position
 
     def rehearse(self, save: Save) -> None:
@@ -251,15 +250,21 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings, Hearing):
             raise _TakenBack
 
         with suppress(_TakenBack):
-            self._write(save, writing.prepare(save.book), take_back)
+            self._write(save, take_back)
 
-    def _write(self, save: Save, prepared: writing.Prepared, after: Extra = nothing) -> int:
-        def rows(sends: Statements) -> None:
+    def _write(self, save: Save, after: Extra = nothing) -> tuple[int, dict[str, Loaded]]:
+        states: dict[str, Loaded] = {}
+
+        def sending(sends: Statements) -> Chained:
             writing.write_rows(sends, save)
+            prepared = writing.prepare(save.book)
             writing.write_snapshots(sends, prepared.states, save.book.entries)
+            states.update(prepared.states)
+            return prepared.events, prepared.hashes
 
+        save.book.end()
         with answers():
-            return self._recorder.save(prepared.events, prepared.hashes, rows, after)
+            return self._recorder.save(sending, after), states
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -42,8 +42,10 @@ documentation of Postgres."""
 
 Encoded = tuple[Entry, bytes]
 """An event, and the bytes that are kept of it."""
-Sending = Callable[[Statements], None]
-"""Sends what changes under the insert lock beside the events."""
+Chained = tuple[Sequence[Encoded], Sequence[bytes]]
+"""Events, and the hash of each."""
+Sending = Callable[[Statements], Chained]
+"""Sends what changes under the insert lock beside the events, and makes these while Postgres is at it."""
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
 """Something that happens under the insert lock, after all that; it raises to refuse the save."""
 
@@ -189,10 +191,8 @@ class Recorder(PostgresProcessRecorder):
         """A cursor in a transaction that commits on leaving."""
         return self.datastore.transaction(commit=True)
 
-    def save(
-        self, events: Sequence[Encoded], hashes: Sequence[bytes], with_them: Sending, after: Extra = nothing
-    ) -> int:
-        """Insert `events` with their `hashes`, and what `with_them` sends, then run `after`: one transaction.
+    def save(self, sending: Sending, after: Extra = nothing) -> int:
+        """Do what `sending` sends, insert the events that it makes, then run `after`: one transaction.
 
         Returns the position of the last event in the log. Raises Conflict when something that was sent was not as
         expected, the library's IntegrityError when a version is taken, OperationalError when the connection was lost
@@ -202,7 +202,7 @@ class Recorder(PostgresProcessRecorder):
         with self._behind_nobody_still(), self.transaction() as cursor:
             with Statements.sent(cursor.connection) as sends:
                 sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
-                with_them(sends)
+                events, hashes = sending(sends)
                 if events:
                     sends.execute(INSERT, self._columns(events, hashes))
                 head = sends.execute("select max(notification_id) as position from stored_events")
