@@ -38,12 +38,7 @@ async def play(running: Running, progress: Progress) -> None:
         incident = await _until("the incident", lambda: _opened(gateway, started))
         progress.say(f"opened        {incident.name}: {incident.title}, {incident.severity}, team {incident.team}")
         if mailbox:
-            mail = await _until("the first page", lambda: _mail(mailbox, seen))
-            progress.say(f"paged         {mail.to} was paged:")
-            progress.say(format_mail(mail))
-            progress.say("              Nobody answers. The escalation policy waits 10 seconds …")
-            mail = await _until("the escalation", lambda: _mail(mailbox, seen + 1))
-            progress.say(f"escalated     {mail.to} was paged: {mail.subject}")
+            await _escalate(gateway, incident.name, mailbox, seen, progress)
         answer = await asyncio.to_thread(gateway.act, incident.name, "ack")
         progress.say(f"acknowledged  {answer.name} is {answer.status}: nobody else is paged")
         await asyncio.to_thread(
@@ -51,6 +46,18 @@ async def play(running: Running, progress: Progress) -> None:
         )
         await _until("the end", lambda: _resolved(gateway, incident.name))
         progress.say(f"resolved      the alert has ended, and so has {incident.name}")
+
+
+async def _escalate(gateway: Client, name: str, mailbox: Mailbox, seen: int, progress: Progress) -> None:
+    """Tell whom the first step pages, and whom the next one when nobody answers."""
+    first, *others = await _until("the first page", lambda: _told(gateway, name, mailbox, seen))
+    progress.say(f"paged         {first.to} was paged:")
+    progress.say(format_mail(first))
+    for mail in others:
+        progress.say(f"paged         {mail.to} was paged, too: {mail.subject}")
+    progress.say("              Nobody answers. The escalation policy waits 10 seconds …")
+    mail = await _until("the escalation", lambda: _mail(mailbox, seen + 1 + len(others)))
+    progress.say(f"escalated     {mail.to} was paged: {mail.subject}")
 
 
 async def _tidy(gateway: Client, running: Running, progress: Progress) -> None:
@@ -69,6 +76,15 @@ def _opened(gateway: Client, since: datetime) -> IncidentView | None:
 def _resolved(gateway: Client, name: str) -> IncidentView | None:
     incident = gateway.incident(name)
     return incident if incident.status == "resolved" else None
+
+
+def _told(gateway: Client, name: str, mailbox: Mailbox, seen: int) -> list[Mail] | None:
+    """The mails to all who are told at once, by address, when they are there: which of them comes first is chance."""
+    pages = [page for page in gateway.pages(name) if page.method == "email"]
+    sent, mails = sum(page.status == "sent" for page in pages), mailbox.messages()[seen:]
+    if not sent or len(mails) < sent or any(page.status == "queued" for page in pages):
+        return None
+    return sorted(mails[:sent], key=lambda mail: mail.to)
 
 
 def _mail(mailbox: Mailbox, index: int) -> Mail | None:

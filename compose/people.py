@@ -161,13 +161,15 @@ def print_timeline(screen: Console, timeline: Timeline, instead: str | None = No
 
 @click.command("mail")
 @click.option("--last", default=1, show_default=True, type=click.IntRange(1), help="How many, the newest last.")
+@click.option("--to", help="Only to addresses with this in them.")
 @data_dir_option("Of what runs, or ran, on this machine.")
-def mail(last: int, data_dir: Path) -> None:
+def mail(last: int, to: str | None, data_dir: Path) -> None:
     """Print mail that the local mailbox took because no mail server is set."""
-    found = Mailbox(data_dir / "mailbox").messages()[-last:]
+    found = [one for one in Mailbox(data_dir / "mailbox").messages() if (to or "") in one.to][-last:]
     if not found:
+        whose, whom = (f" to {to}", "they were not") if to else ("", "nobody was")
         raise click.ClickException(
-            f"There is no mail in {data_dir / 'mailbox'}: nobody was mailed, or a real server is set."
+            f"There is no mail{whose} in {data_dir / 'mailbox'}: {whom} mailed, or a real server is set."
         )
     click.echo("\n\n".join(map(format_mail, found)))
 

@@ -60,7 +60,7 @@ APPLY: Mapping[str, Any] = {
 
 OBJECTS: Mapping[str, Any] = {
     "users": {"name": "Ada Example", "email": "ada@example.test"},
-    "teams": {"members": [{"user": "ada", "role": "primary"}]},
+    "teams": {"email": "platform@example.test", "members": [{"user": "ada", "role": "primary"}]},
     "services": {"team": "platform", "policy": "platform-default"},
     "escalation_policies": {
         "loops": 2,

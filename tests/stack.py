@@ -89,6 +89,14 @@ class Installation:
         assert code == 0, f"tocsin up ended with {code}: {(self.folder / 'up.log').read_text()}"
 
 
+EXAMPLE = """
+version: 1
+escalation_policies:
+  critical: {steps: [{targets: [{team: platform, role: primary}], escalate_after: 5m}]}
+"""
+"""What an installation has of the example and the world cannot leave so: the world's teams have no channels."""
+
+
 class RealWorld(World):
     """Stories on an installation."""
 
@@ -104,7 +112,8 @@ class RealWorld(World):
         self._store = PostgresStore(installation.dsn)
         self._posted = 0
         self._taken: set[str] = set()
-        self._clients["admin"].apply({"world.yaml": with_keys(config, running)}, dry_run=False)
+        documents = {"world.yaml": with_keys(config, running), "example.yaml": EXAMPLE}
+        self._clients["admin"].apply(documents, dry_run=False)
         until("the gateway to know whose the keys are", self._known)
 
     def _known(self) -> bool | None:

@@ -12,10 +12,15 @@ from tests.memory_world import MemoryWorld
 EXAMPLE = Path(__file__).parents[2] / "compose" / "example"
 
 
+def shipped() -> str:
+    """All files as one."""
+    files = [file.read_text(encoding="utf-8") for file in sorted(EXAMPLE.glob("*.yaml"))]
+    return "version: 1\n" + "\n".join(text.replace("version: 1\n", "") for text in files)
+
+
 @pytest.fixture
 def world() -> MemoryWorld:
-    files = [file.read_text(encoding="utf-8") for file in sorted(EXAMPLE.glob("*.yaml"))]
-    return MemoryWorld(config="version: 1\n" + "\n".join(text.replace("version: 1\n", "") for text in files))
+    return MemoryWorld(config=shipped())
 
 
 def play(world: MemoryWorld, name: str, seconds: float) -> None:
@@ -87,18 +92,50 @@ def test_what_is_critical_pages_at_once_and_again_in_the_same_incident(world: Me
 
 ROUND = [("ada", "INC-1"), ("grace", "INC-1"), ("ada", "INC-1"), ("grace", "INC-1")]
 """Whom the policy `platform-default` tells within 30 seconds, while nobody answers."""
+AT_ONCE = [("ada", "INC-1"), ("team:platform", "INC-1")]
+LOUD = [*AT_ONCE, ("grace", "INC-1"), *AT_ONCE, ("grace", "INC-1")]
+"""The same of the policy `critical`."""
+
+
+@pytest.mark.parametrize("service", ["payments", "search", "nobody-knows"])
+def test_what_is_critical_is_mailed_at_once_to_whoever_is_first_and_to_the_channel(
+    world: MemoryWorld, service: str
+) -> None:
+    began = world.now()
+    world.fire("ApiDown", service=service, severity="critical")
+    assert (told(world), world.now()) == (AT_ONCE, began)
+    assert [message.to for message in world.channel.delivered] == ["ada@example.test", "platform@example.test"]
+    world.advance(seconds=5)
+    world.expect_nothing()
+    world.advance(seconds=5)
+    assert told(world) == [("grace", "INC-1")]
+    world.ack("INC-1", by="grace")
+    world.advance(hours=5)
+    world.expect_nothing()
+    world.expect_incident("INC-1", severity="critical", team="platform")
+
+
+def test_what_is_critical_waits_for_nothing_though_the_rest_may() -> None:
+    root = "\n  group_wait: 0s\n"
+    assert root in shipped()
+    world = MemoryWorld(config=shipped().replace(root, "\n  group_wait: 5m\n"))
+    world.fire("QueueGrows", service="payments", severity="warning")
+    world.expect_nothing()
+    world.fire("ApiDown", service="payments", severity="critical")
+    assert told(world) == [("ada", "INC-2"), ("team:platform", "INC-2")]
 
 
 @pytest.mark.parametrize("word", ["critical", "Critical", "page", "fatal", "P0"])
 def test_what_is_critical_is_told_again_after_two_hours_without_an_answer(world: MemoryWorld, word: str) -> None:
     world.fire("ApiDown", service="payments", severity=word)
-    assert told(world) == ROUND[:1]
+    assert told(world) == AT_ONCE
     world.advance(minutes=1)
-    assert told(world) == ROUND[1:]
+    assert told(world) == LOUD[2:]
     world.advance(hours=1, minutes=59, seconds=35)
     world.expect_nothing()
     world.advance(seconds=5)
-    assert told(world) == ROUND[:1]
+    assert told(world) == AT_ONCE
+    assert [message.to for message in world.channel.delivered[-2:]] == ["ada@example.test", "platform@example.test"]
     world.ack("INC-1")
     world.advance(hours=5)
     world.expect_nothing()
@@ -108,7 +145,7 @@ def test_what_is_critical_is_told_again_after_two_hours_without_an_answer(world:
 def test_what_is_critical_never_flaps_away(world: MemoryWorld) -> None:
     for _ in range(8):
         world.fire("ApiDown", service="payments", severity="critical")
-        assert told(world) == ROUND[:1]
+        assert told(world) == AT_ONCE
         world.end("ApiDown", service="payments", severity="critical")
         world.advance(seconds=5)
     assert not happened(world, AlertFlapping, AlertSuppressed)

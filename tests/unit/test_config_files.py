@@ -232,13 +232,17 @@ class TestTheExample:
         assert set(config.users) == {"ada", "grace"}
         assert config.integrations["alertmanager"].token_hashes is None
 
-    def test_a_critical_alert_pages_ada_then_grace(self) -> None:
+    def test_a_critical_alert_pages_ada_and_the_channel_then_grace(self) -> None:
         config = Config.of(1, load_config([EXAMPLE]))
         assert config.root is not None
-        routing = route(config.root, {"alertname": "Down", "service": "payments", "severity": "critical"}, {})
+        routing = route(config.root, {"alertname": "Down", "service": "payments", "@severity": "critical"}, {})
         first, second = config.policies[routing.policy].steps
-        assert (config.people(first.targets[0]), first.escalate_after) == (("ada",), 10.0)
-        assert config.people(second.targets[0]) == ("grace",)
+        assert (routing.policy, routing.group_wait) == ("critical", 0.0)
+        assert ([config.people(target) for target in first.targets], first.escalate_after) == (
+            [("ada",), ("team:platform",)],
+            10.0,
+        )
+        assert [config.people(target) for target in second.targets] == [("grace",)]
 
     def test_every_section_is_explained(self) -> None:
         for file in EXAMPLE.glob("*.yaml"):

@@ -17,7 +17,7 @@ from streams.looking import Blank, look
 NOW = datetime(2026, 3, 2, 3, tzinfo=UTC)
 EXAMPLE = Path(__file__).parents[2] / "compose" / "example"
 POLICIES = {
-    "critical_api_down": {"platform-default"},
+    "critical_api_down": {"critical"},
     "security": {"security"},
     "dev": {"development"},
 }

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from compose import demo, firing
 from compose.cli import main
 from compose.progress import Progress
+from streams.channels.maildir import Mailbox, MailStore
 
 EXAMPLE = Path(__file__).parents[2] / "compose" / "example"
 AT = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -44,6 +45,24 @@ def test_a_mailbox_without_mail() -> None:
     assert "There is no mail in .tocsin/mailbox" in said.stderr
 
 
+def mailed(folder: Path, *people: str) -> Mailbox:
+    """A local mailbox with mails to these people, in this order."""
+    store = MailStore(folder / "mailbox")
+    for person in people:
+        store.add(f"To: {person}@example.test\r\nSubject: [INC-1]\r\n\r\nto {person}\r\n".encode())
+    return Mailbox(folder / "mailbox")
+
+
+def test_of_the_mail_of_several_that_to_one_is_shown(tmp_path: Path) -> None:
+    mailed(tmp_path, "ada", "platform", "ada", "grace")
+    where = ["--data-dir", str(tmp_path)]
+    said = CliRunner().invoke(main, ["mail", "--to", "ada", "--last", "5", *where])
+    assert [line for line in said.output.splitlines() if "To:" in line] == ["│ To:       ada@example.test"] * 2
+    assert "to grace" in CliRunner().invoke(main, ["mail", *where]).output
+    said = CliRunner().invoke(main, ["mail", "--to", "linus", *where])
+    assert f"There is no mail to linus in {tmp_path / 'mailbox'}: they were not mailed" in said.stderr
+
+
 class Gateway:
     """One incident of an earlier demo, which ends with its alert."""
 
@@ -67,6 +86,26 @@ def test_a_demo_first_ends_what_an_interrupted_one_left() -> None:
     gateway, running = Gateway(), SimpleNamespace(webhook_tokens=SimpleNamespace(alertmanager="wh_x"))
     asyncio.run(demo._tidy(gateway, running, Progress()))  # type: ignore[arg-type]
     assert gateway.fired == ["resolved"]
+
+
+def test_a_demo_tells_of_all_whom_the_first_step_pages_and_of_the_escalation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever mail comes first."""
+    mailbox = mailed(tmp_path, "before", "platform", "ada")
+    pages = [SimpleNamespace(method="email", status=status) for status in ("sent", "queued")]
+    gateway: Any = SimpleNamespace(pages=lambda _: pages)
+    assert demo._told(gateway, "INC-1", mailbox, 1) is None
+    pages[1].status = "sent"
+    assert demo._told(gateway, "INC-1", mailbox, 2) is None
+    mailed(tmp_path, "grace")
+    asyncio.run(demo._escalate(gateway, "INC-1", mailbox, 1, Progress()))
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if " was paged" in line] == [
+        "paged         ada@example.test was paged:",
+        "paged         platform@example.test was paged, too: [INC-1]",
+        "escalated     grace@example.test was paged: [INC-1]",
+    ]
 
 
 CHANNEL = SimpleNamespace(user="team:development", method="email", status="sent", id="page-1", queued_at=AT)
