@@ -56,3 +56,5 @@ def test_nobody_worked_for_two_hours_on_the_real_thing(site: Site) -> None:
     assert [(said.user, len(said.incidents)) for said in mails] == [("ada", len(STILL_OPEN))]
     assert all(name in mails[0].text for name in STILL_OPEN)
     assert not any(name in mails[0].text for name in OVER)
+    site.posts(webhook([alert(name, {"service": "payments"}, fired, site.now()) for name in STILL_OPEN]))
+    until("the story to be over for those after it", lambda: set(STILL_OPEN) <= ended_of(site) or None)
