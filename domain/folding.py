@@ -46,9 +46,10 @@ def ways_of(book: Book, report: Report) -> tuple[Way, ...]:
     goes_on = row is not None and (row.status is AlertStatus.FIRING or row.is_over(source_time))
     if report.alert.status is AlertStatus.RESOLVED or (row and goes_on and not row.ways):
         return (Way(own), *map(Way, row.ways if row else ()))
-    routed = dict(zip(way_ids(book.org, book.config, report), routes_of(book.config, report), strict=True))
+    found = zip(way_ids(book.org, book.config, report), routes_of(book.config, report), strict=True)
     if row is None or not goes_on:
-        return tuple(starmap(Way, routed.items()))
+        return tuple(starmap(Way, found))
+    routed = dict(found)
     return tuple(Way(name, routed.get(name)) for name in (own, *row.ways) if name in routed or _fires(book, name))
 
 
