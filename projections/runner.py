@@ -24,6 +24,7 @@ from projections.tables import Connection, ProjectionFailed, apply
 from streams.failpoints import effect, reach
 from streams.store.base import Recorded, Store, Unavailable, WrongStore
 from streams.store.limits import MARGIN, Limited
+from streams.store.recorder import BY_KEY
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class Session:
         """Connect and take the lock; None when another projector has it. Raises Unavailable."""
         with asking():
             connection = Limited.connect(
-                conninfo(dsn, (schema,), STATEMENT_TIMEOUT), autocommit=True, limit=STATEMENT_TIMEOUT + MARGIN
+                conninfo(dsn, (schema,), STATEMENT_TIMEOUT, **BY_KEY), autocommit=True, limit=STATEMENT_TIMEOUT + MARGIN
             )
             try:
                 query = "select pg_try_advisory_lock(%s, hashtext(%s))"

@@ -36,7 +36,7 @@ BY_KEY = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""The planner's settings. All that the store asks is found by keys; what Postgres believes of how many rows there are
+"""The planner's settings. All that the store and the projector ask is found by keys; what Postgres believes of how many rows there are
 may be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method Configuration" in the
 documentation of Postgres."""
 

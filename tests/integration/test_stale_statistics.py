@@ -11,6 +11,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from projections.database import READ_SCHEMA
+from projections.runner import Projector
+from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA, PostgresStore
 from tests.memory_world import MemoryWorld
 from tests.world import CONFIG, alert, webhook
@@ -43,11 +46,12 @@ PATIENCE = 10.0
 
 @pytest.fixture
 def database(store_dsn: str) -> Iterator[psycopg.Connection[tuple[int]]]:
-    """A connection beside the store's; Postgres does not look at the tables by itself."""
+    """A connection beside the store's and the projector's; Postgres does not look at the tables by itself."""
+    migrate(store_dsn, "projections", READ_SCHEMA)
     with psycopg.connect(store_dsn, autocommit=True) as connection:
-        tables = connection.execute("select tablename from pg_tables where schemaname = %s", (SCHEMA,)).fetchall()
-        for (table,) in tables:
-            off = SQL("alter table {} set (autovacuum_enabled = off)").format(Identifier(SCHEMA, str(table)))
+        query = "select schemaname, tablename from pg_tables where schemaname = any(%s)"
+        for table in connection.execute(query, ([SCHEMA, READ_SCHEMA],)).fetchall():
+            off = SQL("alter table {} set (autovacuum_enabled = off)").format(Identifier(*map(str, table)))
             connection.execute(off)
         yield connection
 
@@ -80,6 +84,30 @@ def test_an_alert_costs_no_more_rows_in_a_storm_that_postgres_has_not_noticed(
 
     assert many < 2 * few, f"{EACH} alerts read {few} rows at first, and {many} after {EACH * STORM} others"
     assert many_again < 2 * few_again, f"repeats read {few_again} rows at first, and {many_again} later"
+
+
+def test_an_incident_costs_the_read_models_no_more_rows_either(
+    store_dsn: str, database: psycopg.Connection[tuple[int]]
+) -> None:
+    world = MemoryWorld(config=CONFIG)
+
+    def projecting(first: int, count: int) -> float:
+        """Rows that are read for each of so many incidents; one session projects them all."""
+        for number in range(first, first + count):
+            at = world.now() - timedelta(minutes=1)
+            names = [f"{number}-{index}" for index in range(EACH)]
+            world.receive(webhook([alert(name, {"service": "payments"}, at) for name in names]), world.now())
+        before = _read(database)
+        projector = Projector(world.store, store_dsn)
+        while projector.step():
+            pass
+        projector.leave()
+        return (_read(database) - before) / (count * EACH)
+
+    projecting(0, 1)
+    database.execute("analyze")
+    few, many = projecting(1, 1), projecting(2, STORM)
+    assert many < 2 * few, f"an incident read {few:.1f} rows at first, and {many:.1f} among {EACH * STORM} others"
 
 
 def _read(database: psycopg.Connection[tuple[int]]) -> int:
