@@ -36,9 +36,9 @@ BY_KEY = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""The planner's settings. All that the store and the projector ask is found by keys; what Postgres believes of how many rows there are
-may be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method Configuration" in the
-documentation of Postgres."""
+"""The planner's settings. All that the store and the projector ask is found by keys; what Postgres believes of how many
+rows there are may be a minute old, and in a storm wrong by a factor of thousands. Source: "Planner Method
+Configuration" in the documentation of Postgres."""
 
 Encoded = tuple[Entry, bytes]
 """An event, and the bytes that are kept of it."""
