@@ -20,6 +20,7 @@ from projections.runner import BATCH, Session
 from streams.failpoints import effect, reach
 from streams.store.base import Store, StoreError, Unavailable, WrongStore
 from streams.store.migrate import migrate
+from streams.store.recorder import BY_KEY
 
 Say = Callable[[str], None]
 
@@ -146,6 +147,8 @@ class _Rebuild:
             connection.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(f"{COMPARE_TIMEOUT}s")))
             live, target = self._live_position(), self._target()
             self._follow(target)
+            for name in BY_KEY:  # whole tables are compared, not rows by their keys
+                connection.execute(sql.SQL("set local {} = on").format(sql.Identifier(name)))
             found = compare_schemas(connection, self.live, self.shadow)
         if live == target:
             return Difference(target, found.rows, found.cells, swapped=False)
