@@ -21,7 +21,7 @@ from streams.store.base import Save
 from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
 from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
-from streams.store.recorder import Chained, Datastore, Recorder
+from streams.store.recorder import Datastore, Prepared, Recorder
 from streams.store.statements import Statements
 from streams.store.writing import prepare, write_rows
 
@@ -118,10 +118,10 @@ def erase(dsn: str, org: str, what: What, reason: str, request: str, now: dateti
 def _saved(recorder: Recorder, book: Book, refs: Sequence[str], kept: int, what: What) -> Erased:
     counts: dict[str, int] = {}
 
-    def sending(sends: Statements) -> Chained:
+    def sending(sends: Statements) -> Prepared:
         prepared = prepare(book)
         write_rows(sends, Save(book))
-        return prepared.events, prepared.hashes
+        return prepared
 
     def blank(cursor: Cursor) -> None:
         counts.update(_blank(cursor, refs, what), in_events=_in_events(cursor, what))

@@ -16,7 +16,7 @@ from streams.store.base import Save
 from streams.store.connected import answers
 from streams.store.deciding import TZ_VERSION
 from streams.store.postgres import LOCK_TIMEOUT, SCHEMA, PostgresStore
-from streams.store.recorder import Chained, Datastore, Recorder
+from streams.store.recorder import Datastore, Prepared, Recorder
 from streams.store.statements import Statements
 from streams.store.writing import prepare, write_rows
 
@@ -72,11 +72,11 @@ def _book(store: PostgresStore, org: str, refs: Sequence[str], request: str, now
 
 
 def _save(recorder: Recorder, book: Book, refs: Sequence[str]) -> None:
-    def sending(sends: Statements) -> Chained:
+    def sending(sends: Statements) -> Prepared:
         prepared = prepare(book)
         write_rows(sends, Save(book))
         sends.execute(BLANK, {"refs": list(refs)})
-        return prepared.events, prepared.hashes
+        return prepared
 
     with answers():
         recorder.save(sending)

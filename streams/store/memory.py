@@ -30,7 +30,8 @@ from streams.store.base import (
 from streams.store.memory_claims import HeldPage, MemoryClaims
 from streams.store.memory_correlating import MemorySpots
 from streams.store.memory_pings import HeldDue
-from streams.store.writing import Prepared, prepare
+from streams.store.recorder import Prepared
+from streams.store.writing import prepare
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ from streams.store.inhibiting import Inhibiting
 from streams.store.inputs import Inputs
 from streams.store.limits import CONNECT_TIMEOUT, connect
 from streams.store.pings import Pings
-from streams.store.recorder import Chained, Extra, nothing
+from streams.store.recorder import Extra, Prepared, nothing
 from streams.store.statements import Statements
 
 SCHEMA = "tocsin"
@@ -255,12 +255,12 @@ class PostgresStore(Inputs, Claims, Inhibiting, Correlating, Pings, Hearing):
     def _write(self, save: Save, after: Extra = nothing) -> tuple[int, dict[str, Loaded]]:
         states: dict[str, Loaded] = {}
 
-        def sending(sends: Statements) -> Chained:
+        def sending(sends: Statements) -> Prepared:
             writing.write_rows(sends, save)
             prepared = writing.prepare(save.book)
             writing.write_snapshots(sends, prepared.states, save.book.entries)
             states.update(prepared.states)
-            return prepared.events, prepared.hashes
+            return prepared
 
         save.book.end()
         with answers():

@@ -6,8 +6,9 @@ succeeded), five arrays through `unnest`, and whatever else has to change in the
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from eventsourcing.postgres import ConnectionPool, PostgresDatastore, PostgresPr
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
-from domain.book import Entry
+from domain.book import Entry, Loaded
 from streams.failpoints import effect, reach
 from streams.store.limits import CONNECT_TIMEOUT, MARGIN, NETWORK, Limited, ping_unless_fresh
 from streams.store.statements import Statements
@@ -42,10 +43,19 @@ Configuration" in the documentation of Postgres."""
 
 Encoded = tuple[Entry, bytes]
 """An event, and the bytes that are kept of it."""
-Chained = tuple[Sequence[Encoded], Sequence[bytes]]
-"""Events, and the hash of each."""
-Sending = Callable[[Statements], Chained]
-"""Sends what changes under the insert lock beside the events, and makes these while Postgres is at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The events of a book as bytes, their hashes, and the states of their streams after them."""
+
+    events: list[Encoded]
+    hashes: list[bytes]
+    states: dict[str, Loaded]
+
+
+Sending = Callable[[Statements], Prepared]
+"""Sends what changes under the insert lock beside the events, and prepares these while Postgres is at it."""
 Extra = Callable[[psycopg.Cursor[DictRow]], None]
 """Something that happens under the insert lock, after all that; it raises to refuse the save."""
 
@@ -192,7 +202,7 @@ class Recorder(PostgresProcessRecorder):
         return self.datastore.transaction(commit=True)
 
     def save(self, sending: Sending, after: Extra = nothing) -> int:
-        """Do what `sending` sends, insert the events that it makes, then run `after`: one transaction.
+        """Do what `sending` sends, insert the events that it prepares, then run `after`: one transaction.
 
         Returns the position of the last event in the log. Raises Conflict when something that was sent was not as
         expected, the library's IntegrityError when a version is taken, OperationalError when the connection was lost
@@ -202,9 +212,9 @@ class Recorder(PostgresProcessRecorder):
         with self._behind_nobody_still(), self.transaction() as cursor:
             with Statements.sent(cursor.connection) as sends:
                 sends.execute("select pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
-                events, hashes = sending(sends)
-                if events:
-                    sends.execute(INSERT, self._columns(events, hashes))
+                made = sending(sends)
+                if made.events:
+                    sends.execute(INSERT, self._columns(made))
                 head = sends.execute("select max(notification_id) as position from stored_events")
             row = head.fetchone()
             after(cursor)
@@ -244,11 +254,11 @@ class Recorder(PostgresProcessRecorder):
             raise
 
     @staticmethod
-    def _columns(events: Sequence[Encoded], hashes: Sequence[bytes]) -> tuple[list[Any], ...]:
+    def _columns(made: Prepared) -> tuple[list[Any], ...]:
         return (
-            [entry.stream for entry, _ in events],
-            [entry.version for entry, _ in events],
-            [entry.event.type for entry, _ in events],
-            [state for _, state in events],
-            list(hashes),
+            [entry.stream for entry, _ in made.events],
+            [entry.version for entry, _ in made.events],
+            [entry.event.type for entry, _ in made.events],
+            [state for _, state in made.events],
+            made.hashes,
         )

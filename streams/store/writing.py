@@ -1,7 +1,7 @@
 """What a save writes in Postgres, statement by statement, under the insert lock."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -12,7 +12,7 @@ from schemas.events import encode, encode_state, hash_event
 from streams.store.base import Save
 from streams.store.correlating import check_alone, write_spots
 from streams.store.inhibiting import check_places, write_places
-from streams.store.recorder import Encoded
+from streams.store.recorder import Encoded, Prepared
 from streams.store.statements import Statements
 
 CHANNEL = "tocsin"
@@ -23,15 +23,6 @@ SNAPSHOT_EVERY = 200
 SNAPSHOT_SHARE = 4
 """...more than so many times as many alerts fire in a group. A snapshot names all of them, so there are fewer then: one
 after as many events as a quarter to a half of the alerts that fire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The events of a book as bytes, their hashes, and the states of their streams after them."""
-
-    events: list[Encoded]
-    hashes: list[bytes]
-    states: dict[str, Loaded]
 
 
 def prepare(book: Book) -> Prepared:
