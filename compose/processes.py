@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,9 @@ import psutil
 
 MARK = "TOCSIN_CHILD"
 PR_SET_PDEATHSIG = 1
+AUTOGROUP = Path("/proc/self/autogroup")
+"""How nice the session of this process is. Linux compares processes' own niceness within a session only, and every child
+has one of its own. Source: sched(7), "The autogroup feature"."""
 
 Say = Callable[[str], None]
 """Tells the person at the terminal one line about a slow step."""
@@ -107,6 +111,16 @@ def _die_with_launcher() -> Callable[[], None] | None:
             os._exit(1)
 
     return hook
+
+
+def give_way(by: int) -> None:
+    """Let other processes go first when all are short of time: this one is `by` nicer (1 to 19), and so is its session.
+
+    A kernel that knows nothing of sessions, or does not let us, goes by the process alone.
+    """
+    os.nice(by)
+    with suppress(OSError):
+        AUTOGROUP.write_text(str(by))
 
 
 def end(process: subprocess.Popen[bytes], stop_signal: signal.Signals, timeout: float) -> bool:
