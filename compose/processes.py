@@ -23,8 +23,8 @@ import psutil
 MARK = "TOCSIN_CHILD"
 PR_SET_PDEATHSIG = 1
 AUTOGROUP = Path("/proc/self/autogroup")
-"""How nice the session of this process is. Linux compares processes' own niceness within a session only, and every child
-has one of its own. Source: sched(7), "The autogroup feature"."""
+"""How nice the session of this process is. Linux compares processes' own niceness within a session only, and every
+child has one of its own. Source: sched(7), "The autogroup feature"."""
 
 Say = Callable[[str], None]
 """Tells the person at the terminal one line about a slow step."""

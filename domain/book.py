@@ -211,7 +211,8 @@ class Book:
     def read(self, stream: str, expected: type[S]) -> S:
         """The state of a stream as this book has it. Raises KeyError when it was neither loaded nor created here."""
         loaded = self.streams[stream]
-        self._look(stream, loaded)
+        if stream not in self._reads:
+            self._look(stream, loaded)
         if not isinstance(loaded.state, expected):
             raise TypeError(f"{stream} is not a {expected.__name__}")
         return loaded.state

@@ -267,9 +267,9 @@ def _remembered(known: dict[K, V], read: K, find: Callable[[], V]) -> V:
 class Config:
     """All configuration at one revision.
 
-    `labels_read`: see `routing.labels_read`; `facts_read`: the facts that any matcher names; `tree`: the routing tree
-    with everything inherited; `kinships`: which services depend on each other; `correlated`: the labels and facts that
-    correlation rules read.
+    `labels_read`: see `routing.labels_read`; `labels_recorded`: those of them that an event may hold, in order;
+    `facts_read`: the facts that any matcher names; `tree`: the routing tree with everything inherited; `kinships`:
+    which services depend on each other; `correlated`: the labels and facts that correlation rules read.
     """
 
     revision: int = 0
@@ -288,6 +288,7 @@ class Config:
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     feeding: tuple[Heartbeat, ...] = ()
     labels_read: frozenset[str] = frozenset()
+    labels_recorded: tuple[str, ...] = ()
     facts_read: frozenset[str] = frozenset()
     tree: Node | None = None
     kinships: Kinships = field(default_factory=Kinships, repr=False, compare=False)
@@ -325,6 +326,7 @@ class Config:
             heartbeats={o.id: o for o in values if isinstance(o, Heartbeat)},
             feeding=tuple(o for o in values if isinstance(o, Heartbeat) and o.fed_by),
             labels_read=read,
+            labels_recorded=tuple(sorted(recorded(read))),
             facts_read=frozenset(filter(is_fact, read | kept_quiet)),
             tree=plan(tree.root) if isinstance(tree, RouteTree) else None,
             kinships=Kinships(services),
@@ -371,8 +373,8 @@ class Config:
 
     def recorded(self, facts: Mapping[str, str]) -> dict[str, str]:
         """Those labels and facts of an alert that decided where it goes, as far as an event may hold them; sorted."""
-        names = recorded(facts if EVERY in self.labels_read else self.labels_read)
-        return {name: facts[name] for name in sorted(names) if name in facts}
+        names = sorted(recorded(facts)) if EVERY in self.labels_read else self.labels_recorded
+        return {name: facts[name] for name in names if name in facts}
 
     def people(self, target: Target) -> tuple[str, ...]:
         """The recipients that `target` reaches now, in a stable order; unknown names reach nobody.

@@ -22,6 +22,7 @@ import psycopg
 
 from compose.embedded.account import account_for, forget, home_for, programs_for
 from compose.embedded.leftovers import clear_leftovers
+from compose.embedded.memory import memory, shared_buffers
 from compose.ports import LOOPBACK, stable_port
 from compose.processes import (
     Command,
@@ -46,7 +47,6 @@ LOCALE = ("--locale=C.UTF-8", "--lc-collate=C")
 """Texts are compared byte by byte, which is the order of C.UTF-8 too, but costs no call of the C library for each."""
 SETTINGS = {
     "listen_addresses": LOOPBACK,
-    "shared_buffers": "128MB",
     "max_connections": "200",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -158,7 +158,8 @@ class EmbeddedPostgres:
         sockets = _socket_dir(home, user)
         clear_leftovers(database, sockets)
         # the last is a list by its grammar: quoted for the sake of commas
-        options = {**SETTINGS, "port": str(self.port), "unix_socket_directories": f'"{sockets}"'}
+        own = {"shared_buffers": shared_buffers(memory()), "port": str(self.port)}
+        options = {**SETTINGS, **own, "unix_socket_directories": f'"{sockets}"'}
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         argv = (str(programs / "bin" / "postgres"), "-D", str(database), *flags)
         return Command("postgres", argv, self.data_dir, ENVIRONMENT, home, user, signal.SIGINT)

@@ -47,6 +47,8 @@ class Rounds:
             return (first,)
         with self._going_on("filling the store"):
             fill(self.site, self.open)
+            self.site.drained()
+            self.site.tidied()
         wanted = [measure for measure in self.wanted if measure.again]
         again = self._round(AGAIN, sorted(wanted, key=lambda measure: measure.name != READS))
         before = [figure for result in first.results for figure in result.figures]
@@ -64,6 +66,8 @@ class Rounds:
         return Round(name, there, events, tuple(found))
 
     def _measured(self, measure: Measure) -> Result:
+        """What a measure says, begun when nothing is left to do of the one before."""
+        self.site.drained()
         with self.site.progress.step(f"Measuring {measure.name}: {measure.about}"):
             result = measure.run(self.site)
         return replace(result, figures=tuple(beside(figure, self.site.limits) for figure in result.figures))

@@ -205,15 +205,19 @@ class Site:
         self.until(
             "the fold",
             self._is_folded,
-            lambda: f"{self.counts().alerts - before.alerts:,} of {report.alerts:,} alerts folded",
+            lambda: f"{self._records() - before.records - before.inbox:,} of {report.taken:,} webhooks folded",
         )
         self.until("the fold", lambda: self.counts().alerts - before.alerts >= report.alerts)
         return self.counts()
 
     def _is_folded(self) -> bool:
         """Whether as many records are folded as were accepted; those that came through the inbox may count twice."""
+        return self._records() >= self._accepted
+
+    def _records(self) -> int:
+        """How many records are folded, from the topic or from the inbox."""
         query = 'select (select coalesce(sum("offset" + 1), 0) from tracking) + (select count(*) from inbox)'
-        return int(self.one(query)[0]) >= self._accepted
+        return int(self.one(query)[0])
 
     def drained(self) -> None:
         """Wait until nothing is left to do: read models, public topics and pages too."""
@@ -223,13 +227,18 @@ class Site:
             " - least((select position from read_models.cursor),"
             " (select coalesce(max(position), 0) from tocsin.progress where role = 'relay'))"
         )
-        with self.progress.step("Waiting until everything is done"):
-            self.until(
-                "pages and read models",
-                lambda: not any(self.one(query)),
-                lambda: "{} deadlines, {} pages, {} events to go".format(*self.one(query)),
-                patience=2 * PATIENCE,
-            )
+        self.until(
+            "pages and read models",
+            lambda: not any(self.one(query)),
+            lambda: "{} deadlines, {} pages, {} events to go".format(*self.one(query)),
+            patience=2 * PATIENCE,
+        )
+
+    def tidied(self) -> None:
+        """Have Postgres look at its tables now, as it does by itself a minute or two after they have grown."""
+        connected = psycopg.connect(self.installation.dsn, connect_timeout=5, autocommit=True)
+        with self.progress.step("Vacuuming the full store"), connected as connection:
+            connection.execute("vacuum (analyze)")
 
     # -- reading back ----------------------------------------------------------------------------------------------
 
