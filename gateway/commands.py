@@ -4,9 +4,10 @@ Needs Postgres and nothing else: people can acknowledge while Kafka is down.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import TypeVar
 
 import structlog
 
@@ -26,8 +27,10 @@ from streams.store.deciding import open_command
 
 log = structlog.get_logger()
 
+V = TypeVar("V")
+
 READ_MODEL_WAIT = 1.0
-"""Seconds to wait for the read models, for a number they do not know yet."""
+"""Seconds to wait for the read models, for an incident that they do not know yet."""
 
 STATUS_CHANGES: Mapping[type[Event], str] = {
     incidents.Opened: "opened",
@@ -179,21 +182,36 @@ def no_incident(ref: str) -> Refusal:
     return Refusal("not_found", f"There is no incident {ref[:80]}.", remedy="See GET /api/v1/incidents.")
 
 
-def _stream(parts: Parts, ref: str) -> str:
-    """The stream of the incident that `ref` names. A number only the read models know, so they may have to catch up.
+def known(parts: Parts, ref: str, find: Callable[[str], V | None]) -> V:
+    """What `find` reads of the incident that `ref` names, once the read models know of it if there is one.
 
-    Raises Refusal: not_found, or read_model_behind when nobody can tell yet.
+    Who was just told of an incident may be ahead of them. Raises Refusal: not_found, or read_model_behind when nobody
+    can tell yet.
     """
+    found = find(ref)
+    if found is None and _may_exist(parts.store, ref):
+        if not parts.queries.reached(parts.store.head(), READ_MODEL_WAIT):
+            raise Refusal("read_model_behind", f"Whether there is an incident {ref} is not known yet.")
+        found = find(ref)
+    if found is None:
+        raise no_incident(ref)
+    return found
+
+
+def _may_exist(store: Store, ref: str) -> bool:
+    """Whether the store has the incident that `ref` names, or cannot tell: a number only the read models know."""
+    uuid = _uuid(ref)
+    return uuid is None or store.load([f"incident-{uuid}"])[f"incident-{uuid}"].version > 0
+
+
+def _uuid(ref: str) -> str | None:
+    """The uuid in `ref`; None when it is a number. Raises Refusal (not_found) for what cannot name an incident."""
     found = _REF.fullmatch(ref.lower())
     if found is None:
         raise no_incident(ref)
-    if found["uuid"]:
-        return f"incident-{found['uuid']}"
-    view = parts.queries.incident(ref)
-    if view is None:
-        if not parts.queries.reached(parts.store.head(), READ_MODEL_WAIT):
-            raise Refusal("read_model_behind", f"Whether there is an incident {ref} is not known yet.")
-        view = parts.queries.incident(ref)
-    if view is None:
-        raise no_incident(ref)
-    return f"incident-{view.id}"
+    return found["uuid"]
+
+
+def _stream(parts: Parts, ref: str) -> str:
+    """The stream of the incident that `ref` names; a number only the read models know. Raises Refusal as `known`."""
+    return f"incident-{_uuid(ref) or known(parts, ref, parts.queries.incident).id}"

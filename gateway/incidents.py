@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from gateway import filters
 from gateway.asking import READS, READS_ONE, Cursor, Limit, Moment, Ref, Words, viewers
 from gateway.blocking import in_thread
-from gateway.commands import no_incident
+from gateway.commands import known
 from gateway.refusals import Refusal
 from gateway.state import Here
 from projections.queries import DEFAULT_LIMIT, AlertFilter, IncidentFilter
@@ -124,9 +124,7 @@ def show_incident(
 @in_thread
 def show_timeline(here: Here, ref: Ref) -> Timeline:
     """Everything that happened to the incident, oldest first."""
-    timeline = here.parts.queries.timeline(ref)
-    if timeline is None:
-        raise no_incident(ref)
+    timeline = known(here.parts, ref, here.parts.queries.timeline)
     return timeline.model_copy(update={"incident": _linked(here, timeline.incident)})
 
 
@@ -170,8 +168,5 @@ def _linked(here: Here, view: IncidentView) -> IncidentView:
 
 
 def _incident(here: Here, ref: str) -> IncidentView:
-    """The incident that `ref` names. Raises Refusal (404)."""
-    view = here.parts.queries.incident(ref)
-    if view is None:
-        raise no_incident(ref)
-    return view
+    """The incident that `ref` names. Raises Refusal (404, or 503 while the read models are behind)."""
+    return known(here.parts, ref, here.parts.queries.incident)

@@ -55,6 +55,9 @@ def test_a_number_that_the_read_model_does_not_know_yet_is_not_denied(world: Gat
     identity = world.ask(f"/api/v1/incidents/{name}").json()["id"]
     world.queries.behind = world.store.head()
     problem_of(world.tell(name, "ack"), 503, "read_model_behind")
+    for part in ("", "/timeline", "/alerts", "/pages", "/deliveries"):
+        for ref in (name, identity):
+            problem_of(world.ask(f"/api/v1/incidents/{ref}{part}"), 503, "read_model_behind")
     assert world.tell(identity, "ack").json()["status"] == "acknowledged"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.asking import opened
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.peer("node", "nodejs")
 BEFORE = "/on-call"
 """A path before ours, which a proxy takes away."""
 WINDOW = """\
-const {script, path, search, key, answers} = JSON.parse(require("fs").readFileSync(0));
+const {script, path, search, key, answers, behind} = JSON.parse(require("fs").readFileSync(0));
 class Element {
   constructor(name) { Object.assign(this, {name, textContent: "", hidden: name === "access", parts: []}); }
   replaceChildren(...parts) { this.parts = parts; }
@@ -32,12 +33,14 @@ const address = to => new URL(to, "http://tocsin.test" + path);
 const location = {pathname: path, search, replace: to => { said.went = address(to).href; }};
 const sessionStorage = {getItem: () => key, setItem() {}, removeItem() {}};
 const fetch = async (to, {headers}) => {
-  const url = address(to), found = answers[url.pathname + url.search];
+  const url = address(to), found = behind.pop() ?? answers[url.pathname + url.search];
   if (!found) throw new Error("asked for " + url.pathname + url.search);
   return {ok: found.status < 300, status: headers.Authorization === "Bearer " + key ? found.status : 401,
-    json: async () => found.body};
+    json: async () => found.body, headers: {get: name => found.headers[name.toLowerCase()] ?? null}};
 };
-new Function("document", "location", "sessionStorage", "fetch", script)(document, location, sessionStorage, fetch);
+const setTimeout = (done, after) => { said.waited = (said.waited ?? 0) + after; done(); };
+const given = {document, location, sessionStorage, fetch, setTimeout};
+new Function(...Object.keys(given), script)(...Object.values(given));
 process.on("exit", () => {
   for (const [id, it] of Object.entries(elements)) said[id] = it.hidden ? null : text(it);
   console.log(JSON.stringify(said));
@@ -51,7 +54,8 @@ class Browser:
 
     world: GatewayWorld
 
-    def open(self, address: str) -> dict[str, Any]:
+    def open(self, address: str, behind: int = 0) -> dict[str, Any]:
+        """Of the first answers, so many say that the read models are `behind`."""
         name, _, search = address.partition("?")
         page = self.world.request("GET", f"/incidents/{address}")
         (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
@@ -61,6 +65,7 @@ class Browser:
             "search": search and f"?{search}",
             "key": KEYS["viewer"],
             "answers": dict(self._answers()),
+            "behind": [self._behind()] * behind,
         }
         ran = subprocess.run(
             ["node", "-e", WINDOW], input=json.dumps(window), capture_output=True, text=True, timeout=30, check=False
@@ -75,7 +80,16 @@ class Browser:
             for rest in ("", "?redirect=false", "/timeline"):
                 path = f"/api/v1/incidents/{name}{rest}"
                 answer = self.world.ask(path)
-                yield BEFORE + path, {"status": answer.status_code, "body": answer.json()}
+                yield BEFORE + path, _said(answer)
+
+    def _behind(self) -> dict[str, Any]:
+        answer = self.world.ask(f"/api/v1/incidents?min_position={self.world.store.head() + 1}")
+        assert answer.status_code == 503
+        return _said(answer)
+
+
+def _said(answer: httpx.Response) -> dict[str, Any]:
+    return {"status": answer.status_code, "headers": dict(answer.headers), "body": answer.json()}
 
 
 @pytest.fixture
@@ -99,6 +113,18 @@ def test_an_incident_is_shown(browser: Browser) -> None:
     assert (seen["went"], seen["merged"], seen["said"], seen["access"]) == (None, "", "", None)
     assert seen["facts"].startswith("INC-2 · triggered · ")
     assert "incident.opened.v1" in seen["timeline"]
+
+
+def test_one_that_is_not_there_to_be_read_yet_is_asked_for_again(browser: Browser) -> None:
+    seen = browser.open("INC-2", behind=3)
+    assert seen["facts"].startswith("INC-2 · triggered · ")
+    assert (seen["waited"], seen["said"]) == (3000, "")
+
+
+def test_nobody_waits_for_ever(browser: Browser) -> None:
+    seen = browser.open("INC-2", behind=20)
+    assert seen["waited"] == 5000
+    assert seen["said"].endswith(" yet. Ask again after Retry-After seconds.")
 
 
 def test_a_merged_one_goes_to_what_is_worked_on_which_says_so(browser: Browser) -> None:
