@@ -114,13 +114,15 @@ def _die_with_launcher() -> Callable[[], None] | None:
 
 
 def give_way(by: int) -> None:
-    """Let other processes go first when all are short of time: this one is `by` nicer (1 to 19), and so is its session.
+    """Let other processes go first when all are short of time: this one is `by` nicer (1 to 19), and so is its session
+    where it leads one; another's is not ours to change.
 
     A kernel that knows nothing of sessions, or does not let us, goes by the process alone.
     """
     os.nice(by)
-    with suppress(OSError):
-        AUTOGROUP.write_text(str(by))
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            AUTOGROUP.write_text(str(by))
 
 
 def end(process: subprocess.Popen[bytes], stop_signal: signal.Signals, timeout: float) -> bool:
