@@ -108,9 +108,10 @@ class Client:
         asked = {"min_position": min_position, "redirect": "false"}
         return self._get(IncidentView, f"/api/v1/incidents/{ref}", asked)
 
-    def timeline(self, ref: str, min_position: int | None = None) -> Timeline:
-        """Everything that happened to it."""
-        return self._get(Timeline, f"/api/v1/incidents/{ref}/timeline", {"min_position": min_position})
+    def timeline(self, ref: str, min_position: int | None = None, **portion: Any) -> Timeline:
+        """What happened to it last; a `portion` is as in GET /api/v1/incidents/{ref}/timeline."""
+        asked = {"min_position": min_position, **portion}
+        return self._get(Timeline, f"/api/v1/incidents/{ref}/timeline", asked)
 
     def act(self, ref: str, verb: str, body: Mapping[str, Any] | None = None) -> CommandAnswer:
         """Ask a command of an incident: `ack`, `assign` with its users, ..."""

@@ -19,7 +19,7 @@ from compose.options import Command, data_dir_option
 from compose.processes import StartError
 from compose.progress import console
 from projections.sentences import plain
-from schemas.api import IncidentView, Timeline
+from schemas.api import MAX_ENTRIES, IncidentView, Timeline
 from streams.channels.maildir import Mailbox, format_mail
 from streams.channels.untrusted import web_url
 
@@ -32,6 +32,8 @@ STATUS_COLOURS = {
     "merged": "dim",
 }
 
+LAST = 100
+"""Entries of a timeline that eyes are shown, unless they ask for more."""
 LONGEST_WORDS = 500
 """Characters of a comment that a timeline shows."""
 
@@ -116,12 +118,17 @@ def list_incidents(
 
 @click.command("show")
 @click.argument("incident")
+@click.option(
+    "--last",
+    type=click.IntRange(1, MAX_ENTRIES),
+    help=f"How much of what happened, the latest last; without it {LAST}, and {MAX_ENTRIES:,} for programs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @gateway_options
-def show(incident: str, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
-    """Show an incident and everything that happened to it."""
+def show(incident: str, last: int | None, as_json: bool, url: str | None, key: str | None, data_dir: Path) -> None:
+    """Show an incident and what happened to it."""
     with client(url, key, data_dir, "viewer") as gateway:
-        timeline = gateway.timeline(incident)
+        timeline = gateway.timeline(incident, limit=last or (MAX_ENTRIES if as_json else LAST))
         instead = None if as_json else _instead(gateway, timeline.incident)
     if as_json:
         click.echo(timeline.model_dump_json(indent=2))
@@ -157,6 +164,9 @@ def print_timeline(screen: Console, timeline: Timeline, instead: str | None = No
         said = f"{entry.text}: {plain(entry.words, LONGEST_WORDS)}" if entry.words else entry.text
         table.add_row(f"{entry.at:%H:%M:%S}", escape(said), f"[dim]{escape(entry.actor)}[/]")
     screen.print(table)
+    if timeline.next_cursor is not None:
+        shown = len(timeline.entries)
+        click.echo(f"These are the last {shown}: more happened. --last takes up to {MAX_ENTRIES:,}.", err=True)
 
 
 @click.command("mail")

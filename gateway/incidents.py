@@ -14,7 +14,7 @@ from gateway.refusals import Refusal
 from gateway.state import Here
 from projections.queries import DEFAULT_LIMIT, AlertFilter, IncidentFilter
 from projections.references import incident_key
-from schemas.api import IncidentList, IncidentView, LinkView, MergedAnswer, PageView, Timeline
+from schemas.api import MAX_ENTRIES, IncidentList, IncidentView, LinkView, MergedAnswer, PageView, Timeline
 from schemas.api_reads import AlertList, DeliveryView
 
 HEADERS = {
@@ -37,6 +37,7 @@ ELSEWHERE = {
     },
 }
 
+Entries = Annotated[int, Query(ge=1, le=MAX_ENTRIES, description="how many of its entries, the latest")]
 Redirect = Annotated[bool, Query(description="false: one that is merged is answered itself")]
 
 Title = Annotated[
@@ -122,9 +123,9 @@ def show_incident(
 
 
 @in_thread
-def show_timeline(here: Here, ref: Ref) -> Timeline:
-    """Everything that happened to the incident, oldest first."""
-    timeline = known(here.parts, ref, here.parts.queries.timeline)
+def show_timeline(here: Here, ref: Ref, limit: Entries = MAX_ENTRIES, cursor: Cursor = None) -> Timeline:
+    """What happened to the incident, oldest first: the last of it, when it is more than one answer has."""
+    timeline = known(here.parts, ref, lambda name: here.parts.queries.timeline(name, limit, cursor))
     return timeline.model_copy(update={"incident": _linked(here, timeline.incident)})
 
 

@@ -48,8 +48,12 @@ CONDITIONS: Mapping[str, LiteralString] = {
 """By field of the filter; `before` is the cursor's."""
 TIMELINE = """
 select t.position, t.at, t.type, t.text, t.actor, t.origin, t.correlation_id, p.body
-from timeline t left join payloads p on p.ref = t.words where t.incident = %s order by t.position
+from (select * from timeline where incident = %s and position < %s order by position desc limit %s) as t
+left join payloads p on p.ref = t.words order by t.position
 """
+END = 2**63 - 1
+"""Behind every position."""
+ENTRY = re.compile(r"entry ([0-9]{1,18})")
 PLACE = re.compile(r"before ([0-9]{1,18})")
 
 
@@ -100,15 +104,18 @@ def find(connection: Connection, key: Key) -> IncidentView | None:
     return _view(row) if row else None
 
 
-def timeline(connection: Connection, key: Key) -> Timeline | None:
-    """An incident and everything that happened to it, at one moment; None when there is none."""
+def timeline(connection: Connection, key: Key, limit: int, cursor: str | None) -> Timeline | None:
+    """An incident and the last of what happened to it, at one moment; None when there is none. Raises BadCursor."""
+    before = int(read_cursor(cursor, ENTRY)[0]) if cursor is not None else END
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
         incident = find(connection, key)
         if incident is None:
             return None
-        rows = connection.execute(TIMELINE, (f"incident-{incident.id}",)).fetchall()
-    return Timeline(incident=incident, entries=tuple(map(_entry, rows)))
+        rows = connection.execute(TIMELINE, (f"incident-{incident.id}", before, limit + 1)).fetchall()
+    shown = rows[-limit:]
+    more = write_cursor("entry", str(shown[0]["position"])) if len(rows) > limit else None
+    return Timeline(incident=incident, entries=tuple(map(_entry, shown)), next_cursor=more)
 
 
 def _entry(row: DictRow) -> TimelineEntry:

@@ -26,7 +26,7 @@ from projections.alert_queries import AlertFilter
 from projections.database import READ_SCHEMA, STORE_SCHEMA, asking, conninfo
 from projections.incident_queries import Connection, IncidentFilter
 from projections.references import BadCursor, Key, incident_key
-from schemas.api import IncidentList, IncidentView, PageView, Timeline
+from schemas.api import MAX_ENTRIES, IncidentList, IncidentView, PageView, Timeline
 from schemas.api_alerts import AlertDetail
 from schemas.api_reads import AlertList, By, DeliveryView, DueList, ResponseMetrics
 from streams.store.limits import MARGIN, Limited, ping
@@ -107,13 +107,20 @@ class Queries:
         with self._connection() as connection:
             return incident_queries.find(connection, key)
 
-    def timeline(self, ref: str) -> Timeline | None:
-        """Everything that happened to an incident, oldest first, and the incident as it then was; None without one."""
+    def timeline(self, ref: str, limit: int = MAX_ENTRIES, cursor: str | None = None) -> Timeline | None:
+        """What happened to an incident last, oldest first, and the incident as it then was; None without one.
+
+        Parameters:
+            limit: 1 to 1,000.
+            cursor: `next_cursor` of an answer, for what came before that.
+
+        Raises BadCursor, ValueError for a limit out of range.
+        """
         key = incident_key(ref)
         if key is None:
             return None
         with self._connection() as connection:
-            return incident_queries.timeline(connection, key)
+            return incident_queries.timeline(connection, key, _checked(limit, MAX_ENTRIES), cursor)
 
     def pages(self, ref: str) -> tuple[PageView, ...]:
         """Who was told, or was to be told, in order of time; empty when there is no such incident."""
@@ -203,7 +210,7 @@ class Queries:
         self._pool.close()
 
 
-def _checked(limit: int) -> int:
-    if not 1 <= limit <= MAX_LIMIT:
-        raise ValueError(f"limit is {limit}: it must be from 1 to {MAX_LIMIT}")
+def _checked(limit: int, most: int = MAX_LIMIT) -> int:
+    if not 1 <= limit <= most:
+        raise ValueError(f"limit is {limit}: it must be from 1 to {most}")
     return limit

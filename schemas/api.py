@@ -94,6 +94,10 @@ class IncidentList(Model):
     next_cursor: Annotated[str | None, Field(description="pass as `cursor` for the next page; null on the last")] = None
 
 
+MAX_ENTRIES = 1_000
+"""Entries of a timeline in one answer."""
+
+
 class TimelineEntry(Model):
     """One thing that happened to an incident."""
 
@@ -108,10 +112,13 @@ class TimelineEntry(Model):
 
 
 class Timeline(Model):
-    """Everything that happened to an incident, oldest first."""
+    """What happened to an incident last, oldest first: all of it, unless there is a cursor for what came before."""
 
     incident: IncidentView
     entries: tuple[TimelineEntry, ...]
+    next_cursor: Annotated[
+        str | None, Field(description="pass as `cursor` for what happened before; null when nothing did")
+    ] = None
 
 
 class PageView(Model):

@@ -159,7 +159,9 @@ class MemoryQueries:
         wanted = ref.lower().removeprefix("inc-").removeprefix("incident-")
         return next((view for view in self._views() if wanted in (str(view.number), view.id)), None)
 
-    def timeline(self, ref: str) -> Timeline | None:
+    def timeline(self, ref: str, limit: int = 1_000, cursor: str | None = None) -> Timeline | None:
+        if cursor is not None:
+            raise BadCursor(cursor)
         view = self.incident(ref)
         if view is None:
             return None
@@ -175,7 +177,8 @@ class MemoryQueries:
             )
             for event in self._world.store.history(f"incident-{view.id}")
         )
-        return Timeline(incident=view, entries=entries)
+        more = "more" if len(entries) > limit else None
+        return Timeline(incident=view, entries=entries[-limit:], next_cursor=more)
 
     def pages(self, ref: str) -> tuple[PageView, ...]:
         return ()

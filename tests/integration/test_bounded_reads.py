@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from domain.config import Config, Policy, Step
-from projections import alert_queries, paging_queries
+from projections import alert_queries, incident_queries, paging_queries
 from projections.alert_queries import AlertFilter
 from projections.database import READ_SCHEMA
 from streams.store.migrate import migrate
@@ -85,6 +85,47 @@ def _pages(connection: Explaining, wanted: AlertFilter, limit: int) -> Iterator[
         assert len(page.alerts) <= limit
         if (cursor := page.next_cursor) is None:
             return
+
+
+# -- timelines ---------------------------------------------------------------------------------------------------------
+
+ENTRIES = 5_000
+FILL_TIMELINE: LiteralString = """
+insert into read_models.incidents (id, number, title, status, severity, service, team, policy, started_at, opened_at,
+                                   assignees, version, position)
+values ('incident-one', 7, 'Down', 'triggered', 'high', 's', 't', 'p', now(), now(), '{}', 1, 1);
+insert into read_models.timeline (incident, position, at, type, text, actor, origin, correlation_id)
+select 'incident-one', n, now(), 'group.alert_fired.v1', n || ' fires', 'integration:am', 'webhook', 'r'
+from generate_series(1, %(entries)s) as n
+"""
+
+
+@pytest.fixture
+def eventful(connection: Explaining) -> Explaining:
+    """An incident to which much has happened."""
+    with psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True) as filling:
+        for statement in FILL_TIMELINE.split(";"):
+            psycopg.ClientCursor(filling).execute(statement, {"entries": ENTRIES})
+        filling.execute("vacuum analyze")
+    return connection
+
+
+def test_the_last_of_a_timeline_reads_no_more_than_is_shown(eventful: Explaining) -> None:
+    found = incident_queries.timeline(eventful, ("number", 7), 10, None)
+    assert found is not None
+    assert [entry.position for entry in found.entries] == [*range(ENTRIES - 9, ENTRIES + 1)]
+    assert eventful.read[-1]["timeline"] == 11
+
+
+def test_all_of_a_timeline_is_found_from_its_end_to_its_beginning(eventful: Explaining) -> None:
+    seen: list[int] = []
+    cursor, more = None, True
+    while more:
+        found = incident_queries.timeline(eventful, ("number", 7), 700, cursor)
+        assert found is not None
+        seen = [entry.position for entry in found.entries] + seen
+        cursor, more = found.next_cursor, found.next_cursor is not None
+    assert seen == [*range(1, ENTRIES + 1)]
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------------------

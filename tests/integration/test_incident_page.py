@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,16 @@ from tests.gateway_world import KEYS, GatewayWorld
 
 pytestmark = pytest.mark.peer("node", "nodejs")
 
+NONE: Mapping[str, Any] = {}
 BEFORE = "/on-call"
 """A path before ours, which a proxy takes away."""
 WINDOW = """\
-const {script, path, search, key, answers, behind} = JSON.parse(require("fs").readFileSync(0));
+const {script, path, search, key, answers, behind, press} = JSON.parse(require("fs").readFileSync(0));
 class Element {
   constructor(name) { Object.assign(this, {name, textContent: "", hidden: name === "access", parts: []}); }
   replaceChildren(...parts) { this.parts = parts; }
   append(...parts) { this.parts.push(...parts); }
-  addEventListener() {}
+  addEventListener(kind, act) { this[kind] = act; }
 }
 const text = it => typeof it === "string" ? it
   : it.href ? `[${it.textContent}](${it.href})` : it.textContent + it.parts.map(text).join("");
@@ -41,6 +42,7 @@ const fetch = async (to, {headers}) => {
 const setTimeout = (done, after) => { said.waited = (said.waited ?? 0) + after; done(); };
 const given = {document, location, sessionStorage, fetch, setTimeout};
 new Function(...Object.keys(given), script)(...Object.values(given));
+process.once("beforeExit", () => { if (press) elements[press].click(); });
 process.on("exit", () => {
   for (const [id, it] of Object.entries(elements)) said[id] = it.hidden ? null : text(it);
   console.log(JSON.stringify(said));
@@ -54,8 +56,10 @@ class Browser:
 
     world: GatewayWorld
 
-    def open(self, address: str, behind: int = 0) -> dict[str, Any]:
-        """Of the first answers, so many say that the read models are `behind`."""
+    def open(self, address: str, behind: int = 0, press: str = "", answers: Mapping[str, Any] = NONE) -> dict[str, Any]:
+        """Of the first answers, so many say that the read models are `behind`. Then a button is pressed, if one is
+        named; `answers` are those to other questions about timelines, by cursor.
+        """
         name, _, search = address.partition("?")
         page = self.world.request("GET", f"/incidents/{address}")
         (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
@@ -64,7 +68,8 @@ class Browser:
             "path": f"{BEFORE}/incidents/{name}",
             "search": search and f"?{search}",
             "key": KEYS["viewer"],
-            "answers": dict(self._answers()),
+            "answers": dict(self._answers()) | {self._earlier(name, cursor): it for cursor, it in answers.items()},
+            "press": press,
             "behind": [self._behind()] * behind,
         }
         ran = subprocess.run(
@@ -81,6 +86,9 @@ class Browser:
                 path = f"/api/v1/incidents/{name}{rest}"
                 answer = self.world.ask(path)
                 yield BEFORE + path, _said(answer)
+
+    def _earlier(self, name: str, cursor: str) -> str:
+        return f"{BEFORE}/api/v1/incidents/{name}/timeline" + (f"?cursor={cursor}" if cursor != "none" else "")
 
     def _behind(self) -> dict[str, Any]:
         answer = self.world.ask(f"/api/v1/incidents?min_position={self.world.store.head() + 1}")
@@ -113,6 +121,24 @@ def test_an_incident_is_shown(browser: Browser) -> None:
     assert (seen["went"], seen["merged"], seen["said"], seen["access"]) == (None, "", "", None)
     assert seen["facts"].startswith("INC-2 · triggered · ")
     assert "incident.opened.v1" in seen["timeline"]
+
+
+def test_what_happened_before_is_shown_when_somebody_wants_it(browser: Browser) -> None:
+    answer = browser.world.ask("/api/v1/incidents/INC-2/timeline").json()
+    (entry,) = answer["entries"]
+    parts = {"none": ("the third", "older"), "older": ("the second", "oldest"), "oldest": ("the first", None)}
+    answers = {
+        cursor: {"status": 200, "body": {**answer, "entries": [{**entry, "text": text}], "next_cursor": following}}
+        for cursor, (text, following) in parts.items()
+    }
+    seen = browser.open("INC-2", answers=answers)
+    assert ("the third" in seen["timeline"], "the second" in seen["timeline"]) == (True, False)
+    assert seen["earlier"] is not None
+    seen = browser.open("INC-2", press="earlier", answers=answers)
+    assert seen["timeline"].index("the third") < seen["timeline"].index("the second")
+    assert ("the first" in seen["timeline"], seen["earlier"]) == (False, "")
+    shorter = answers | {"older": answers["oldest"]}
+    assert browser.open("INC-2", press="earlier", answers=shorter)["earlier"] is None
 
 
 def test_one_that_is_not_there_to_be_read_yet_is_asked_for_again(browser: Browser) -> None:

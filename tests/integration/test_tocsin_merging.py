@@ -107,3 +107,16 @@ def test_what_was_merged_several_times_names_the_last(tocsin: Callable[..., Resu
     assert "INC-1 is worked on instead: `tocsin show INC-1`." in shown.splitlines()
     tocsin("unmerge", "INC-2")
     assert "INC-2 is worked on instead: `tocsin show INC-2`." in tocsin("show", "INC-3").output.splitlines()
+
+
+def test_the_last_of_what_happened_is_shown_and_that_there_is_more(
+    tocsin: Callable[..., Result], alerts: list[str]
+) -> None:
+    tocsin("merge", "INC-2", "--into", "INC-1")
+    tocsin("unmerge", "INC-2")
+    last = tocsin("show", "INC-2", "--last", "2").output
+    assert "incident.opened.v1" not in last
+    assert last.index("incident.unmerged.v1") < last.index("incident.reannounced.v1")
+    assert "These are the last 2: more happened. --last takes up to 1,000." in last
+    assert "more happened" not in tocsin("show", "INC-2").output
+    assert len(json.loads(tocsin("show", "INC-2", "--json", "--last", "2").output)["entries"]) == 2
