@@ -200,18 +200,18 @@ def known(parts: Parts, ref: str, find: Callable[[str], V | None]) -> V:
 
 def _may_exist(store: Store, ref: str) -> bool:
     """Whether the store has the incident that `ref` names, or cannot tell: a number only the read models know."""
-    uuid = _uuid(ref)
-    return uuid is None or store.load([f"incident-{uuid}"])[f"incident-{uuid}"].version > 0
+    stream = _named(ref)
+    return stream is None or store.load([stream])[stream].version > 0
 
 
-def _uuid(ref: str) -> str | None:
-    """The uuid in `ref`; None when it is a number. Raises Refusal (not_found) for what cannot name an incident."""
+def _named(ref: str) -> str | None:
+    """The stream that `ref` names by its uuid; None for a number. Raises Refusal (not_found) for anything else."""
     found = _REF.fullmatch(ref.lower())
     if found is None:
         raise no_incident(ref)
-    return found["uuid"]
+    return f"incident-{found['uuid']}" if found["uuid"] else None
 
 
 def _stream(parts: Parts, ref: str) -> str:
     """The stream of the incident that `ref` names; a number only the read models know. Raises Refusal as `known`."""
-    return f"incident-{_uuid(ref) or known(parts, ref, parts.queries.incident).id}"
+    return _named(ref) or f"incident-{known(parts, ref, parts.queries.incident).id}"
