@@ -7,10 +7,11 @@ from fastapi.params import Depends as Dependency
 
 from gateway.auth import AtLeast
 from gateway.blocking import in_thread
-from gateway.commands import READ_MODEL_WAIT, no_incident, well_formed
+from gateway.commands import READ_MODEL_WAIT, no_incident
 from gateway.refusals import Refusal, documented
 from gateway.state import Here
 from projections.queries import MAX_LIMIT
+from projections.references import incident_key
 
 READS = documented("unauthenticated", "bad_request_fields", "unavailable", "read_model_behind")
 READS_ONE = {**READS, **documented("not_found")}
@@ -41,7 +42,7 @@ async def reference(
     ref: Annotated[str, Path(description="INC-7, 7, or the incident's uuid", examples=["INC-7"])],
 ) -> str:
     """The incident that a path names. Raises Refusal (404) for what cannot be a name."""
-    if not well_formed(ref):
+    if incident_key(ref) is None:
         raise no_incident(ref)
     return ref
 

@@ -3,7 +3,6 @@
 Needs Postgres and nothing else: people can acknowledge while Kafka is down.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -21,6 +20,7 @@ from domain.merging import Merge
 from gateway.once import Once, do_once
 from gateway.parts import Parts
 from gateway.refusals import Refusal
+from projections.references import incident_key
 from schemas.api import CommandAnswer
 from streams.store.base import Store
 from streams.store.deciding import open_command
@@ -54,9 +54,6 @@ OTHER_CHANGES: Mapping[type[Event], str] = {
     belonging.AlertsSplit: "alerts were split off",
 }
 
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_REF = re.compile(rf"(?:inc-)?[0-9]{{1,15}}|(?:incident-)?(?P<uuid>{_UUID})", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -77,7 +74,7 @@ def execute(parts: Parts, actor: Actor, origin: Origin, ref: str | None, command
     Parameters:
         actor: who asks.
         origin: how it came; the request's id becomes causation and correlation of everything decided.
-        ref: INC-7, 7, or the incident's uuid; None for one to be created.
+        ref: as in `incident_key`; None for an incident to be created.
 
     Raises Refusal when there is no such incident, when it is at another version or when the idempotency key came with
     another request; Refused when its status does not allow the command; Conflict when others keep changing it;
@@ -172,11 +169,6 @@ def _last(store: Store, stream: str, kinds: Mapping[type[Event], str] | None = N
     return f"{told[type(last.event)]} by {actor.kind} {actor.id} at {last.decision.decided_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def well_formed(ref: str) -> bool:
-    """Whether `ref` could name an incident."""
-    return _REF.fullmatch(ref.lower()) is not None
-
-
 def no_incident(ref: str) -> Refusal:
     """There is no incident of this name."""
     return Refusal("not_found", f"There is no incident {ref[:80]}.", remedy="See GET /api/v1/incidents.")
@@ -206,10 +198,10 @@ def _may_exist(store: Store, ref: str) -> bool:
 
 def _named(ref: str) -> str | None:
     """The stream that `ref` names by its uuid; None for a number. Raises Refusal (not_found) for anything else."""
-    found = _REF.fullmatch(ref.lower())
-    if found is None:
+    key = incident_key(ref)
+    if key is None:
         raise no_incident(ref)
-    return f"incident-{found['uuid']}" if found["uuid"] else None
+    return key[1] if key[0] == "id" else None
 
 
 def _stream(parts: Parts, ref: str) -> str:

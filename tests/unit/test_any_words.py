@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import UUID
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from domain.ids import stream_kind, stream_uuid
 from gateway import filters
 from gateway.acting import versions_of
-from gateway.commands import well_formed
 from gateway.refusals import Refusal
 from projections.references import BadCursor, cursor_time, incident_key, read_cursor, write_cursor
 from schemas.config_dump import dump_config
@@ -200,9 +201,14 @@ def accepted(read: Callable[[W], V], words: W) -> V | None:
 )
 def test_any_text_is_an_incident_or_nothing(text: str) -> None:
     key = incident_key(text)
-    assert key is None or key[0] in ("number", "id")
-    if well_formed(text):
-        assert key is not None
+    match key:
+        case ("number", number):
+            assert number < 2**63
+        case ("id", stream):
+            assert stream_kind(stream) == "incident"
+            assert UUID(stream_uuid(stream))
+        case _:
+            assert key is None
 
 
 PLACES = [r"incidents ([0-9]{1,18})", r"alerts (\S+) (\S+)"]
