@@ -7,11 +7,12 @@ each fault; then it takes the next handful.
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from typing import TypeVar
 
 import psycopg
@@ -32,9 +33,12 @@ Handful = tuple[Story, list[Fault]]
 
 
 class Lane:
-    """Services of its own, and installations on them, one after the other."""
+    """Services of its own, and installations on them, one after the other. Once `ending` is set, what is under way was
+    cut off and says nothing.
+    """
 
-    def __init__(self, given: Services, folder: Path) -> None:
+    def __init__(self, given: Services, folder: Path, ending: Event) -> None:
+        self.ending = ending
         self._given, self._folder, self._made = given, folder, 0
 
     @contextmanager
@@ -63,13 +67,14 @@ class Lanes:
     def __init__(self, given: Sequence[Services], folder: Path) -> None:
         self._free: Queue[Lane] = Queue()
         self._count = len(given)
+        self._ending = Event()
         for number, one in enumerate(given):
             home = folder / f"lane{number}"
             home.mkdir()
-            self._free.put(Lane(one, home))
+            self._free.put(Lane(one, home, self._ending))
 
     def each(self, work: Callable[[Lane, T], None], things: Sequence[T]) -> None:
-        """Do `work` for each of `things`, side by side. Raises what it raises."""
+        """Do `work` for each of `things`, side by side. Raises what it raises; interrupted, it begins nothing more."""
 
         def one(thing: T) -> None:
             lane = self._free.get()
@@ -79,7 +84,14 @@ class Lanes:
                 self._free.put(lane)
 
         with ThreadPoolExecutor(self._count) as threads:
-            list(threads.map(one, things))
+            try:
+                for done in wait([threads.submit(one, thing) for thing in things], return_when=FIRST_EXCEPTION).done:
+                    done.result()
+            except BaseException:
+                print("Ending: what is under way is waited for, a minute at most …", flush=True)
+                self._ending.set()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def look(lanes: Lanes, kept: Path) -> Reached:
@@ -115,13 +127,19 @@ def _handfuls(left: Sequence[tuple[Story, Fault]]) -> Iterator[Handful]:
 def _run(results: Results, until: float, lane: Lane, handful: Handful) -> None:
     """Run a handful of cases; after one that went wrong, on another installation."""
     story, left = handful
-    while left and time.monotonic() < until:
+
+    def goes_on() -> bool:
+        return bool(left) and time.monotonic() < until and not lane.ending.is_set()
+
+    while goes_on():
         with lane.site(story) as (site, _):
             undisturbed = story.outcome(site, story.tell(site))
-            while left and time.monotonic() < until:
+            while goes_on():
                 fault = left.pop(0)
                 began = time.monotonic()
                 result = run(site, undisturbed, fault, story)
+                if lane.ending.is_set():
+                    return
                 results.put(str(fault), result)
                 print(f"{story.name}: {fault}: {result} ({time.monotonic() - began:.1f} s)", flush=True)
                 if result.startswith(("did not end", "broken")):
