@@ -8,6 +8,7 @@ do what real ones do when they get no answer: they ask again.
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -43,6 +44,9 @@ SETTINGS = {"STATEMENT_TIMEOUT": "5", "ALERTS_PARTITIONS": str(PARTITIONS), "WAT
 """What an installation for a site is set to; with FAILPOINTS, its plan. Of a role that stands still only those stories
 tell that say so (`Story.settings`)."""
 ROLES = ("gateway", "worker", "pager", "projector")
+WATCHERS = ("gateway", "pager")
+SEES = re.compile('"event":"(role starts|a role stands still|a role works again)"')
+"""What the log of a role that watches others says of that."""
 UP = {"gateway": "gateway listens", "worker": "partitions assigned", "pager": "role starts", "projector": "role starts"}
 """What the log says once a role works."""
 PATIENCE = 60.0
@@ -295,6 +299,14 @@ class Site(RealWorld):
         """Wait until all that is due `within` a time is done, by whomever."""
         self._patiently(f"{name} to settle", partial(self._settled, within))
 
+    def at_ease(self) -> None:
+        """Wait until nobody who watches has an outage in mind: who was stopped finds one that is long over, and would
+        take the next for it.
+        """
+        for watcher in WATCHERS:
+            log = self.installation.folder / "data" / "logs" / f"{watcher}.log"
+            until(f"the {watcher} to see that all works", partial(_all_works, log), PATIENCE)
+
     def opened(self, name: str) -> None:
         """Wait until a case has an incident in the read models."""
         query = "select count(*) from read_models.incidents where title like %(title)s"
@@ -363,6 +375,11 @@ class Site(RealWorld):
     def outcome(self, name: str, also: tuple[Any, ...] = ()) -> Outcome:
         """What became of a case, and what `also` is to be compared."""
         return outcome_of(self.installation.dsn, self._mailbox.messages(), name, also)
+
+
+def _all_works(log: Path) -> bool | None:
+    """Whether the last that was seen of the others is not that one stands still."""
+    return SEES.findall(log.read_text())[-1] != "a role stands still" or None
 
 
 def labels(instance: str) -> dict[str, str]:

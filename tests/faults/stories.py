@@ -25,6 +25,7 @@ BEGINNINGS = frozenset({"take_seat", "lead_projection", "seal_key", "prune", "bl
 COMMANDS = frozenset({"swap", "drop_schema", "raise_epoch", "operator lead_projection", "operator take_seat"})
 GUARDED, LAST_GUARDED = {"WATCHDOG_AFTER": "2"}, {"WATCHDOG_AFTER": "7"}
 """A gateway may rest for three seconds: a watchdog that is new needs longer than twice that to tell still from well."""
+PEOPLE = ("ada@example.test", "grace@example.test")
 STALLED = 3.2
 """Seconds that a fold takes until its worker reads again; less than it waits for a lock."""
 TELL_NOW = """
@@ -174,8 +175,11 @@ def _told(site: Site, role: str, wanted: int) -> None:
 
 
 def heard(site: Site, role: str) -> tuple[tuple[str, str], ...]:
-    """Who was told what of a role in the latest telling, however often."""
-    return tuple(sorted({(mail.to, mail.subject) for mail in site.notices() if f"the {role} " in mail.subject}))
+    """Which people were told what of a role in the latest telling, however often. The team has a channel, too, as long
+    as a watchdog knows no other configuration than the example's.
+    """
+    told = [mail for mail in site.notices() if f"the {role} " in mail.subject and mail.to in PEOPLE]
+    return tuple(sorted({(mail.to, mail.subject) for mail in told}))
 
 
 def an_operator_works(site: Site) -> str:

@@ -41,6 +41,7 @@ def told(site: Site, fault: Fault, story: Story = PAGING) -> Outcome:
         if fault.role == "projector":
             site.published(sealed=fault.point.startswith("seal"))
         site.rest(name)
+        site.at_ease()
         return story.outcome(site, name)
 
 
