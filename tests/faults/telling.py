@@ -33,7 +33,7 @@ def told(site: Site, fault: Fault, story: Story = PAGING) -> Outcome:
         try:
             meanwhile = helper.submit(_help, site, fault, spares)
             name = story.tell(site)
-            if not reached(site, fault):
+            if not reached(site):
                 raise NotReached(f"{fault} did not happen")
         finally:
             site.disarm()
@@ -45,9 +45,11 @@ def told(site: Site, fault: Fault, story: Story = PAGING) -> Outcome:
         return story.outcome(site, name)
 
 
-def reached(site: Site, fault: Fault) -> bool:
-    """Whether the fault has happened; what is only done every second or ten is waited for."""
-    end = time.monotonic() + (2.5 if fault.role in SHARED else 13.0)
+def reached(site: Site) -> bool:
+    """Whether the fault has happened. What is only done every ten seconds is waited for, as is a role that the case
+    before has ended.
+    """
+    end = time.monotonic() + 13.0
     while time.monotonic() < end and not site.struck():
         time.sleep(0.1)
     return site.struck()
