@@ -4,6 +4,7 @@ A fault is told in the first story whose undisturbed telling comes to its point.
 `site.py`; what stands in the way of some is `obstacles.py`.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import psycopg
 
 from streams.store.migrate import migrate
 from streams.store.postgres import SCHEMA, PostgresStore
+from streams.worker import STALL
 from tests.contract.storing import INCIDENT, opened, write
 from tests.faults.obstacles import frozen, listener, rivals
 from tests.faults.outcomes import Outcome
@@ -124,6 +126,7 @@ def others_decide_too(site: Site) -> str:
     """The fold, a step and an acknowledgement each find twice that something has changed; the fold takes so long that
     its worker reads again."""
     name, dsn = site.named(), site.installation.dsn
+    time.sleep(STALL + 0.3)  # the worker counts from a look at which nothing had moved
     with rivals(dsn, STALLED):
         site.fires(name, "a")
     site.rest(name)
