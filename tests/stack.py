@@ -76,9 +76,9 @@ class Installation:
             raise AssertionError(f"tocsin up ended: {(self.folder / 'up.log').read_text()}")
         return read_running(self.folder / "data")
 
-    def logs(self) -> str:
-        """What every role has written."""
-        return "\n".join(file.read_text() for file in sorted((self.folder / "data" / "logs").glob("*.log")))
+    def logs(self, role: str = "*") -> str:
+        """What a role has written, or every one."""
+        return "\n".join(file.read_text() for file in sorted((self.folder / "data" / "logs").glob(f"{role}.log")))
 
     def close(self) -> None:
         """Stop it as Ctrl-C would."""

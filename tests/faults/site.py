@@ -304,8 +304,11 @@ class Site(RealWorld):
         take the next for it.
         """
         for watcher in WATCHERS:
-            log = self.installation.folder / "data" / "logs" / f"{watcher}.log"
-            until(f"the {watcher} to see that all works", partial(_all_works, log), PATIENCE)
+            until(f"the {watcher} to see that all works", partial(self._sees_all_work, watcher), PATIENCE)
+
+    def _sees_all_work(self, watcher: str) -> bool | None:
+        """Whether the last that was seen of the others is not that one stands still."""
+        return SEES.findall(self.installation.logs(watcher))[-1] != "a role stands still" or None
 
     def opened(self, name: str) -> None:
         """Wait until a case has an incident in the read models."""
@@ -375,11 +378,6 @@ class Site(RealWorld):
     def outcome(self, name: str, also: tuple[Any, ...] = ()) -> Outcome:
         """What became of a case, and what `also` is to be compared."""
         return outcome_of(self.installation.dsn, self._mailbox.messages(), name, also)
-
-
-def _all_works(log: Path) -> bool | None:
-    """Whether the last that was seen of the others is not that one stands still."""
-    return SEES.findall(log.read_text())[-1] != "a role stands still" or None
 
 
 def labels(instance: str) -> dict[str, str]:
