@@ -92,10 +92,15 @@ def beside(figure: Figure, limits: Mapping[str, Figure]) -> Figure:
 
 
 def sloped(after: Iterable[Figure], before: Iterable[Figure]) -> tuple[Figure, ...]:
-    """The figures of a later round, each with its slope from the same figure of the earlier one."""
+    """The figures of a later round, each with its slope from the same figure of the earlier one.
+
+    The most of a load is one answer, and says nothing of the others: it has no slope.
+    """
     first = {(figure.measure, figure.what): figure for figure in before}
     return tuple(
-        replace(figure, slope=slope(first[key].value, figure.value, figure.unit)) if key in first else figure
+        replace(figure, slope=slope(first[key].value, figure.value, figure.unit))
+        if key in first and not figure.what.endswith(", max")
+        else figure
         for figure in after
         for key in ((figure.measure, figure.what),)
     )

@@ -32,7 +32,7 @@ from tests.stack import ROOT, Installation
 WEBHOOK = "/api/v1/webhooks/alertmanager"
 PATIENCE = 120.0
 """Seconds that a fold, a projection or a page may be behind before its measure is given up."""
-WARM_UP = 3.0
+WARM_UP, MINUTE = 3.0, 60.0
 """Seconds."""
 WALK, SHORT_WALK = 30.0, 10.0
 """Seconds that the log is verified for, in a full run and in a quick one."""
@@ -100,6 +100,11 @@ class Site:
     _asking: psycopg.Connection[Any] | None = None
     _loads: int = 0
     _accepted: int = 0
+
+    @property
+    def steady(self) -> float:
+        """Seconds of a load at a rate, whose slowest hundredth counts: in a full run a minute, to have enough."""
+        return MINUTE if self.full else self.seconds
 
     @property
     def installation(self) -> Installation:

@@ -71,6 +71,11 @@ def test_counts_have_no_slope() -> None:
     assert sloped([after], [before])[0].slope is None
 
 
+def test_the_most_of_a_load_has_no_slope() -> None:
+    before, after = Figure("storm", "answer, max", 10.0, "ms"), Figure("storm", "answer, max", 20.0, "ms")
+    assert sloped([after], [before])[0].slope is None
+
+
 def test_cpu_is_told_for_each_thousand() -> None:
     assert per_thousand(Use(3.0, 0), 2000) == 1.5
     assert per_thousand(Use(3.0, 0), 0) is None

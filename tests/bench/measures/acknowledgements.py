@@ -19,12 +19,12 @@ LATER = 1.0
 
 def run(site: Site) -> Result:
     """See the module's docstring."""
-    count = int(PER_SECOND * site.seconds)
+    count = int(PER_SECOND * site.steady)
     incidents = paged(site, count)
     found: list[Report] = []
     loaded = site.load(
-        site.plan(storm(site), rate=RATE),
-        lambda: found.append(acknowledged(site, incidents, PER_SECOND, site.seconds - LATER)),
+        site.plan(storm(site), rate=RATE, seconds=site.steady),
+        lambda: found.append(acknowledged(site, incidents, PER_SECOND, site.steady - LATER)),
     )
     report = found[0]
     figures = (

@@ -13,7 +13,7 @@ RATE = 4.0
 def run(site: Site) -> Result:
     """See the module's docstring."""
     mix = site.mix(opening=1.0, pages=True)
-    loaded = site.load(site.plan(mix, connections=1, rate=RATE))
+    loaded = site.load(site.plan(mix, connections=1, rate=RATE, seconds=site.steady))
     seconds, missing = latencies(site, mix, loaded.report)
     figures = [*spread(NAME, "202 to mail", seconds, beside=COMMIT), Figure(NAME, "pages not sent", missing, "")]
     figures.append(Figure(NAME, "pages measured", len(seconds), ""))

@@ -21,7 +21,7 @@ def storm(site: Site) -> Mix:
 def run(site: Site) -> Result:
     """See the module's docstring."""
     mix = storm(site)
-    loaded = site.load(site.plan(mix, rate=RATE))
+    loaded = site.load(site.plan(mix, rate=RATE, seconds=site.steady))
     seconds, missing = latencies(site, mix, loaded.report)
     report = loaded.report
     figures = (

@@ -23,11 +23,10 @@ from tests.bench.figures import Figure, Result, spread
 from tests.bench.measures import Measure
 from tests.bench.measures.acknowledgements import LATER, acknowledged, paged
 from tests.bench.plan import Report
-from tests.bench.site import PATIENCE, Site
+from tests.bench.site import MINUTE, PATIENCE, Site
 from tests.services import Services
 
 NAME = "storms"
-MINUTE = 60.0
 SERVICES, GROUPS = 50, 500
 ALERTS, IN_A_WEBHOOK = 100_000, 50
 INCIDENTS, TOGETHER = 10_000, 10
@@ -48,13 +47,12 @@ THERE = "select count(distinct incident) from tocsin.alert_state where fingerpri
 
 def run(site: Site) -> Result:
     """See the module's docstring."""
-    lasts = MINUTE if site.full else site.seconds
     with _apart(site) as place:
         many = place.mix(groups=GROUPS, services=SERVICES, each=IN_A_WEBHOOK, pages=True)
         distinct = place.mix(opening=1.0, services=1, each=TOGETHER, pages=True)
         figures = [
-            *_storm(place, "alerts", many, ALERTS, lasts),
-            *_storm(place, "incidents", distinct, INCIDENTS, lasts),
+            *_storm(place, "alerts", many, ALERTS),
+            *_storm(place, "incidents", distinct, INCIDENTS),
             *_escalated(place, distinct),
             Figure(NAME, "largest mail", _largest_mail(place) / 1000, "kB"),
         ]
@@ -84,7 +82,8 @@ def _apart(site: Site) -> Iterator[Site]:
             yield place
 
 
-def _storm(site: Site, what: str, mix: Mix, per_minute: int, lasts: float) -> Iterator[Figure]:
+def _storm(site: Site, what: str, mix: Mix, per_minute: int) -> Iterator[Figure]:
+    lasts = site.steady
     incidents = paged(site, int(PER_SECOND * lasts))
     found: list[Report] = []
     loaded = site.load(
