@@ -1,14 +1,14 @@
 """The measures, one after the other; in a full run all of them again when the store is full."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import psycopg
 
 from tests.bench import limits
-from tests.bench.figures import Result, beside, sloped
+from tests.bench.figures import Figure, Result, beside, sloped
 from tests.bench.filling import fill
 from tests.bench.generating import GivenUp
 from tests.bench.measures import Measure
@@ -18,6 +18,11 @@ from tests.bench.site import Site
 FIRST, AGAIN = "new store", "full store"
 READS = "reads"
 """First in a full store: it is what is most wanted of it, should the time not suffice for all."""
+
+
+def _machine(found: Mapping[str, Figure]) -> Result:
+    """Limits as what a round found first: their slope is the machine's own, and is in every other."""
+    return Result("limits", tuple(found.values()))
 
 
 @dataclass(slots=True)
@@ -39,7 +44,7 @@ class Rounds:
     def run(self) -> tuple[Round, ...]:
         """Measure. What could not be measured is in `given_up`, and is said at once."""
         self.longest += self.site.clock()
-        limits.measure(self.site, frozenset().union(*(measure.limits for measure in self.wanted)))
+        self.site.limits |= self._limits()
         with self._going_on("warming up"):
             self.site.warm_up()
         first = self._round(FIRST, self.wanted)
@@ -49,11 +54,18 @@ class Rounds:
             fill(self.site, self.open)
             self.site.drained()
             self.site.tidied()
+        drifted = self._limits()
         wanted = [measure for measure in self.wanted if measure.again]
         again = self._round(AGAIN, sorted(wanted, key=lambda measure: measure.name != READS))
+        first = replace(first, results=(_machine(self.site.limits), *first.results))
         before = [figure for result in first.results for figure in result.figures]
-        results = tuple(replace(result, figures=sloped(result.figures, before)) for result in again.results)
-        return first, replace(again, results=results)
+        results = (_machine(drifted), *again.results)
+        sloping = tuple(replace(result, figures=sloped(result.figures, before)) for result in results)
+        return first, replace(again, results=sloping)
+
+    def _limits(self) -> dict[str, Figure]:
+        """What the machine can do now: it is not the same from one minute to the next."""
+        return limits.measure(self.site, frozenset().union(*(measure.limits for measure in self.wanted)))
 
     def _round(self, name: str, wanted: Sequence[Measure]) -> Round:
         there, events = self.site.open_alerts(), self.site.events()
