@@ -43,7 +43,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.bench", description="How fast, beside this machine's limits.")
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)}; default: all")
     parser.add_argument("--full", action="store_true", help="longer loads; all again with 100,000 open alerts")
-    parser.add_argument("--seconds", type=float, help=f"how long one load lasts; default {QUICK:g}, or {FULL:g}")
+    parser.add_argument(
+        "--seconds", type=float, help=f"of a load; default {QUICK:g}, or {FULL:g}; at a rate, in a full run, 60"
+    )
     parser.add_argument("--open", type=int, default=OPEN, help=f"open alerts of a full store; default {OPEN:,}")
     parser.add_argument("--docs", action="store_true", help=f"put the numbers into docs/explanation/{PAGE.name}")
     asked = parser.parse_args(arguments)

@@ -54,7 +54,9 @@ class Rounds:
             fill(self.site, self.open)
             self.site.drained()
             self.site.tidied()
-        drifted = self._limits()
+        drifted: dict[str, Figure] = {}
+        with self._going_on("the limits once more"):
+            drifted = self._limits()
         wanted = [measure for measure in self.wanted if measure.again]
         again = self._round(AGAIN, sorted(wanted, key=lambda measure: measure.name != READS))
         first = replace(first, results=(_machine(self.site.limits), *first.results))
